@@ -1,0 +1,1 @@
+"""The world outside, without policy: clock, keys, the network."""
