@@ -1,0 +1,131 @@
+"""What shells hand to flows, and what flows answer: the whole conversation between layers 3 and 4."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from receipts.octets import Octets
+
+__all__ = [
+    "Accepted",
+    "Arrival",
+    "CheckRecipient",
+    "Holder",
+    "NotAccepted",
+    "Peer",
+    "Receive",
+    "ReceiveOutcome",
+    "RecipientAnswer",
+    "Refusal",
+    "Refused",
+    "SignIn",
+    "SignInFailure",
+    "Submission",
+    "Submit",
+    "SubmitOutcome",
+    "Taken",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """The other end of a connection."""
+
+    address: str  # IP address
+    port: int
+    tls: bool
+    helo: str | None = None  # what it called itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who signed in, and the mailbox that sign-in opens."""
+
+    account_id: int
+    mailbox_id: int
+    address: str  # the mailbox's own address
+    addresses: frozenset[str]  # every address key it may write as: its own and its aliases (``address_key``)
+    may_submit: bool  # False for service and operator boxes
+
+
+class SignInFailure(Enum):
+    WRONG = auto()  # no such account, wrong password, disabled: all look the same (promise 6)
+    BUSY = auto()  # the password checkers' queue is full; try later
+    TOO_MANY = auto()  # too many failures from this address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A message that a holder hands in (RFC 6109 section 3.1)."""
+
+    holder: Holder
+    reverse_path: str
+    forward_paths: tuple[str, ...]  # in the order of RCPT, as written
+    message: Octets  # CRLF, free of bare CR, LF and NUL
+    peer: Peer
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Sealed, kept, on its way; the acceptance receipt is in the mailbox."""
+
+    pec_msgid: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotAccepted:
+    """The non-acceptance notice is in the mailbox (D13)."""
+
+    pec_msgid: str
+
+
+SubmitOutcome = Accepted | NotAccepted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A message that came to the incoming point, for local recipients only."""
+
+    reverse_path: str  # empty for the null reverse path
+    forward_paths: tuple[str, ...]
+    message: Octets
+    peer: Peer
+
+
+class Refusal(Enum):
+    """Why a whole message is refused after its last byte (D7, D8, D13)."""
+
+    UNKNOWN_RECIPIENT = auto()  # ordinary mail, nobody here by these names: 550 5.1.1
+    INFECTED = auto()  # ordinary mail: 554 5.7.1
+    LOOP = auto()  # over 50 Received fields: 554 5.4.6
+    POLICY = auto()  # ordinary mail is not taken here: 550 5.7.1
+    MAILBOX_FULL = auto()  # ordinary mail: 452 4.2.2
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Decided and kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    why: Refusal
+
+
+ReceiveOutcome = Taken | Refused
+
+
+class RecipientAnswer(Enum):
+    """What port 25 says to a forward path (D7)."""
+
+    WELCOME = auto()
+    NOT_LOCAL = auto()  # 550 5.7.1: not our domain, address literals, source routes, % and ! tricks
+    UNKNOWN_MAILBOX = auto()  # 550 5.1.1
+
+
+Submit = Callable[[Submission], Awaitable[SubmitOutcome]]
+Receive = Callable[[Arrival], Awaitable[ReceiveOutcome]]
+CheckRecipient = Callable[[str, str], Awaitable[RecipientAnswer]]
+"""Reverse path, forward path -> answer."""
+SignIn = Callable[[str, str, Peer], Awaitable[Holder | SignInFailure]]
+"""User name, password, peer -> who it is. Raises TemporaryError when accounts cannot be read."""
