@@ -1,0 +1,1 @@
+"""Typed settings of one provider: a TOML file and the environment in, ``Settings`` or every fault out."""

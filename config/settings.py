@@ -1,0 +1,346 @@
+"""Every setting of one provider: its type, its unit, its default and what it means.
+
+The docstring under a field is what ``gateway.example.toml`` and ``docs/configuration.md`` say about it.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from config.values import (
+    HIGHEST_PORT,
+    MB,
+    Address,
+    Domain,
+    Endpoint,
+    Listeners,
+    LocalPath,
+    Positive,
+    StorageUrl,
+    TimeZone,
+)
+
+__all__ = [
+    "Endpoint",
+    "IndexSettings",
+    "LimitSettings",
+    "ListenSettings",
+    "LogSettings",
+    "PolicySettings",
+    "ProviderSettings",
+    "RelaySettings",
+    "RouteSettings",
+    "Settings",
+    "SignInSettings",
+    "SigningSettings",
+    "StorageSettings",
+    "TlsSettings",
+    "TrustSettings",
+]
+
+SERVICE_LOCAL_PART = "posta-certificata"
+
+
+class Section(BaseModel):
+    """What all sections share: exact types, no unknown keys, no change after loading."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ProviderSettings(Section):
+    """Who this provider is, as its records and receipts name it."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    """Name of the provider as published in the index; receipts carry it as `gestore-emittente`."""
+
+    domain: Domain
+    """Mail domain of the provider: what stands behind the "@" of the message identifiers it makes."""
+
+    service_address: Address = ""
+    """Address in the From of every receipt and envelope; it must stand in the signing certificate.
+    Left out: `posta-certificata@` and the domain above."""
+
+    time_zone: TimeZone = "Europe/Rome"
+    """Legal time of receipts and certification data, whatever the machine's own zone is."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_service_address(cls, value: object) -> object:
+        if isinstance(value, dict) and "service_address" not in value and isinstance(value.get("domain"), str):
+            return {**value, "service_address": f"{SERVICE_LOCAL_PART}@{value['domain']}"}
+        return value
+
+
+class ListenSettings(Section):
+    """Where each server listens: lists of "host:port", with "*" for every address of the machine.
+
+    An empty list turns a server off.
+    """
+
+    submission: Listeners = (Endpoint("", 587),)
+    """Submission by the holders, with STARTTLS."""
+
+    submissions: Listeners = (Endpoint("", 465),)
+    """Submission by the holders, in TLS from the first byte."""
+
+    smtp: Listeners = (Endpoint("", 25),)
+    """Mail from other providers and from ordinary servers."""
+
+    pop3: Listeners = (Endpoint("", 110),)
+    """Mailboxes by POP3, with STLS."""
+
+    pop3s: Listeners = (Endpoint("", 995),)
+    """Mailboxes by POP3, in TLS from the first byte."""
+
+    https: Listeners = (Endpoint("", 443),)
+    """Health and provider index over HTTPS."""
+
+
+class TlsSettings(Section):
+    """The certificate that clients and peers see on every port. Read again on SIGHUP."""
+
+    certificate_file: LocalPath
+    """PEM file with the certificate, then its issuers."""
+
+    key_file: LocalPath
+    """PEM file with its private key; nobody but its owner may read it."""
+
+
+class SigningSettings(Section):
+    """The provider's signing key, which seals every receipt and envelope."""
+
+    key_file: LocalPath
+    """PEM or PKCS#12 file with the private key; nobody but its owner may read it."""
+
+    certificate_file: LocalPath | None = None
+    """PEM file with its certificate. Left out: the certificate is in the PKCS#12 file."""
+
+    chain_file: LocalPath | None = None
+    """PEM file with the certificates of the issuing authorities below the root; they travel inside every signature."""
+
+    password_file: LocalPath | None = None
+    """File whose first line is the password of the key file. Left out: the key is not encrypted."""
+
+
+class TrustSettings(Section):
+    """Whom this provider believes when it verifies a signature."""
+
+    ca_file: LocalPath
+    """PEM file with the root authorities of the signing certificates of all providers."""
+
+
+class IndexSettings(Section):
+    """The signed index of the certified providers. Read again when the file changes, and on SIGHUP."""
+
+    file: LocalPath
+    """The index as its authority publishes it: LDIF inside a signature, in DER (`.p7m`)."""
+
+    signer_ca_file: LocalPath
+    """PEM file with the authorities under which the signer of the index must stand."""
+
+    publish: bool = False
+    """Whether `/index.ldif.p7m` on the HTTPS port serves this file to others."""
+
+
+class StorageSettings(Section):
+    """Where messages, mailboxes, queue and register are kept."""
+
+    url: StorageUrl = Field(default="sqlite:////var/lib/ceralacca/ceralacca.sqlite", repr=False)
+    """One SQLite file (one process), or a PostgreSQL database (any number of processes)."""
+
+
+class LimitSettings(Section):
+    """What one holder, one peer and one process may take. 1 MB is 1,000,000 bytes."""
+
+    max_total_bytes: Annotated[int, Field(ge=30 * MB)] = 30 * MB
+    """Size of a message times its recipients; more is not accepted, with a notice. The law's floor is 30 MB."""
+
+    max_message_bytes: Annotated[int, Field(ge=30 * MB)] = 100 * MB
+    """Size of one message, announced as SIZE; more is refused (552)."""
+
+    max_recipients: Annotated[int, Field(ge=50)] = 500
+    """Recipients of one message; the next one is refused (452). The law's floor is 50."""
+
+    max_in_flight_bytes: Annotated[int, Field(ge=30 * MB)] = 256 * MB
+    """Bytes of messages that one process takes in at the same time; beyond it new messages wait outside (452)."""
+
+    max_connections: Positive = 1_000
+    """Connections to one server in all (421)."""
+
+    max_connections_per_address: Positive = 50
+    """Connections to one server from one network address (421)."""
+
+    max_unauthenticated_connections: Positive = 200
+    """Connections to one submission or mailbox server on which nobody has signed in yet (421)."""
+
+    max_bad_commands: Positive = 10
+    """Commands not understood or out of order before a connection is closed (421)."""
+
+    session_seconds: Positive = 3_600
+    """How long one connection may last."""
+
+    command_seconds: Positive = 300
+    """How long a server waits for the next command (RFC 5321 4.5.3.2.7)."""
+
+    min_data_bytes_per_second: Positive = 1_000
+    """Slowest pace at which the bytes of a message may come in, after the first minute."""
+
+    messages_per_hour: Positive = 2_000
+    """Messages one account may submit in an hour (450)."""
+
+    messages_per_day: Positive = 10_000
+    """Messages one account may submit in a day (450)."""
+
+    recipients_per_hour: Positive = 5_000
+    """Recipients one account may address in an hour (450)."""
+
+    recipients_per_day: Positive = 25_000
+    """Recipients one account may address in a day (450)."""
+
+    max_outbox_messages: Positive = 200_000
+    """Messages waiting to leave; beyond it new submissions are put off (452)."""
+
+    min_free_disk_bytes: Annotated[int, Field(ge=0)] = 1_000 * MB
+    """Free disk below which new submissions are put off (452). 0 turns the check off."""
+
+
+class SignInSettings(Section):
+    """How passwords are checked and guessing is slowed down."""
+
+    max_waiting: Positive = 64
+    """Sign-ins that may wait for a free processor; the next one is put off (454)."""
+
+    remembered_seconds: Annotated[int, Field(ge=0)] = 600
+    """How long a successful sign-in is remembered, so that the next one costs nothing. 0 turns it off."""
+
+    max_failures: Positive = 10
+    """Wrong passwords from one network address, for one account, before further ones are put off."""
+
+    max_failures_per_address: Positive = 100
+    """Wrong passwords from one network address, for all accounts, before further ones are put off."""
+
+    failure_seconds: Positive = 900
+    """How long a wrong password counts."""
+
+
+class RouteSettings(Section):
+    """Where the mail of one domain goes instead of to its MX hosts."""
+
+    domain: Domain
+    """The domain this route is for."""
+
+    host: Annotated[str, Field(min_length=1)]
+    """Host name or address of its server; the name its certificate must carry."""
+
+    port: Annotated[int, Field(ge=1, le=HIGHEST_PORT)] = 25
+    """Port of its server."""
+
+    tls: Literal["verify", "encrypt", "opportunistic"] | None = None
+    """`verify`: TLS with a certificate that holds. `encrypt`: TLS with any certificate.
+    `opportunistic`: TLS if offered, never enough for a certified domain.
+    Left out: `verify` for certified domains, `opportunistic` for others."""
+
+    tls_ca_file: LocalPath | None = None
+    """PEM file with the authorities of its certificate. Left out: that of `[relay]`."""
+
+
+class RelaySettings(Section):
+    """How mail leaves for other servers."""
+
+    closed: bool = False
+    """Nothing leaves but by the routes below, and to this machine alone; every other domain fails at once (5.1.2)."""
+
+    connections_per_peer: Annotated[int, Field(ge=1, le=100)] = 4
+    """Connections kept to one server at the same time."""
+
+    tls_ca_file: LocalPath | None = None
+    """PEM file with the authorities of other servers' certificates. Left out: those of the operating system."""
+
+    first_retry_seconds: Positive = 60
+    """Pause after the first temporary failure; each further one doubles it."""
+
+    max_retry_seconds: Positive = 3_600
+    """Longest pause between two attempts."""
+
+    lease_seconds: Annotated[int, Field(ge=10, le=300)] = 300
+    """How long a process that takes a message from the queue keeps it from the others."""
+
+    receipt_days: Positive = 5
+    """How long receipts and notices stay queued for a server that does not answer."""
+
+    ordinary_days: Positive = 5
+    """How long ordinary recipients' copies stay queued for a server that does not answer."""
+
+    routes: Annotated[tuple[RouteSettings, ...], Strict(False)] = ()
+    """Domains that do not go by MX: one `[[relay.routes]]` table each. Read again on SIGHUP."""
+
+
+class PolicySettings(Section):
+    """What the provider decides for its holders where the rules leave it free."""
+
+    ordinary_mail: Literal["wrap", "refuse"] = "wrap"
+    """Mail that no provider signed: `wrap` it into an anomaly envelope, or `refuse` it (550)."""
+
+    max_envelope_age_hours: Positive = 168
+    """An envelope sealed longer ago than this is not believed; it is delivered as an anomaly."""
+
+    max_envelope_ahead_minutes: Annotated[int, Field(ge=0)] = 60
+    """An envelope whose time lies further ahead than this is not believed; it is delivered as an anomaly."""
+
+    received_shows_address: bool = False
+    """Whether the Received line of a submission shows the network address of the holder."""
+
+
+class LogSettings(Section):
+    """The technical log. The legal register is kept in the storage and has no settings."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important event that is written."""
+
+    format: Literal["json", "console"] = "json"
+    """One JSON object a line, or lines for a person."""
+
+    file: LocalPath | None = None
+    """File the log is appended to. Left out: standard error."""
+
+
+class Settings(BaseSettings):
+    """One provider."""
+
+    model_config = SettingsConfigDict(
+        strict=True, extra="forbid", frozen=True, env_prefix="CERALACCA_", env_nested_delimiter="__"
+    )
+
+    provider: ProviderSettings
+    listen: ListenSettings = ListenSettings()
+    tls: TlsSettings
+    signing: SigningSettings
+    trust: TrustSettings
+    index: IndexSettings
+    storage: StorageSettings = StorageSettings()
+    limits: LimitSettings = LimitSettings()
+    sign_in: SignInSettings = SignInSettings()
+    relay: RelaySettings = RelaySettings()
+    policy: PolicySettings = PolicySettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take nothing but what the caller hands in: ``config.load`` reads the environment it is given."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _limits_agree(self) -> Self:
+        if self.limits.max_in_flight_bytes < self.limits.max_message_bytes:
+            raise ValueError("limits.max_in_flight_bytes must hold at least one message of limits.max_message_bytes")
+        domains = [route.domain for route in self.relay.routes]
+        if len(domains) != len(set(domains)):
+            raise ValueError("relay.routes names a domain twice")
+        return self
