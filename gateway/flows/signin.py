@@ -1,0 +1,163 @@
+"""Signing in: a user name and a password to the holder of an account, for every protocol alike (D16).
+
+Checking a chosen password costs 30 ms of a core, so it happens in as many threads as there are cores, with a bounded
+queue before them; a success is remembered for a while, so that programs that poll cost nothing. Accounts are read
+at each sign-in: a changed password or a disabled account counts at once.
+"""
+
+import asyncio
+import hmac
+import os
+import secrets
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from gateway.drivers import passwords
+from gateway.drivers.sources import Clock
+from gateway.flows.failures import FailureLimits, Failures, network_of
+from gateway.flows.outcomes import Holder, Peer, SignInFailure
+
+__all__ = ["Credentials", "ReadCredentials", "SignIn", "SignInLimits"]
+
+_LONGEST_USER: Final = 320  # RFC 5321 4.5.3.1: 64 + 1 + 255
+_LONGEST_PASSWORD: Final = 1_024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """An account as sign-in sees it."""
+
+    holder: Holder
+    active: bool
+    password: str | None = field(repr=False)
+    """What ``hash_password`` made; None when only devices sign in."""
+    devices: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Digests of the device passwords by their lookup ids."""
+
+
+ReadCredentials = Callable[[str], Awaitable[Credentials | None]]
+"""User name -> account, read afresh. Raises TemporaryError when accounts cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInLimits:
+    checkers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    queue: int = 64
+    """Sign-ins that may wait for a checker; one more is told to come back."""
+    queue_per_suspect: int = 4
+    """The same for one address that failed lately."""
+    remembered: timedelta = timedelta(minutes=10)
+    remembered_entries: int = 10_000
+    failures: FailureLimits = field(default_factory=FailureLimits)
+
+
+class SignIn:
+    """The sign-in of one process.
+
+    Args:
+        read: finds the account behind a user name.
+        clock: the only clock; windows and memory run on it.
+        key: for the memory of successes; 32 random bytes if not given, so that memory dies with the process.
+    """
+
+    def __init__(
+        self, read: ReadCredentials, clock: Clock, limits: SignInLimits | None = None, *, key: bytes | None = None
+    ) -> None:
+        self._read = read
+        self._clock = clock
+        self._limits = limits or SignInLimits()
+        self._failures = Failures(self._limits.failures)
+        self._memory = _Memory(key or secrets.token_bytes(32), self._limits)
+        self._checkers = ThreadPoolExecutor(self._limits.checkers, thread_name_prefix="password")
+        self._checking: Counter[str] = Counter()
+        self._in_check = 0
+
+    async def __call__(self, user: str, password: str, peer: Peer) -> Holder | SignInFailure:
+        """Who signs in. Raises TemporaryError when accounts cannot be read."""
+        name, network = user.strip().lower(), network_of(peer.address)
+        if not 0 < len(name) <= _LONGEST_USER or len(password) > _LONGEST_PASSWORD:
+            name = password = ""
+        if self._failures.shut_out(name, network, self._now()):
+            return SignInFailure.TOO_MANY
+        found = await self._read(name) if name else None
+        right = self._known(found, password)
+        if not right:
+            if self._crowded(network):
+                return SignInFailure.BUSY
+            right = await self._check(found, password, network)
+        if found is None or not right or not found.active:
+            self._failures.failed(name, network, self._now())
+            return SignInFailure.WRONG
+        self._failures.succeeded(name, network, self._now())
+        return found.holder
+
+    def close(self) -> None:
+        """Let the checkers go; sign-ins that still wait are cancelled."""
+        self._checkers.shutdown(wait=False, cancel_futures=True)
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+    def _known(self, found: Credentials | None, password: str) -> bool:
+        """Whether a fast proof is enough: a device password, or a success not long ago with the same hash."""
+        if found is None:
+            return False
+        lookup = passwords.device_lookup(password)
+        device = found.devices.get(lookup) if lookup else None
+        if device is not None and passwords.is_device(device, password):
+            return True
+        return found.password is not None and self._memory.holds(found, password, self._now())
+
+    def _crowded(self, network: str) -> bool:
+        if self._in_check >= self._limits.queue + self._limits.checkers:
+            return True
+        suspect = self._failures.suspect(network, self._now())
+        return suspect and self._checking[network] >= self._limits.queue_per_suspect
+
+    async def _check(self, found: Credentials | None, password: str, network: str) -> bool:
+        """The slow proof. It costs the same for an account without a password and for no account at all."""
+        kept = found.password if found is not None and found.password is not None else passwords.UNKNOWN
+        self._in_check += 1
+        self._checking[network] += 1
+        try:
+            loop = asyncio.get_running_loop()
+            right = await loop.run_in_executor(self._checkers, passwords.is_password, kept, password)
+        finally:
+            self._in_check -= 1
+            self._checking[network] -= 1
+            if not self._checking[network]:
+                del self._checking[network]
+        if right and found is not None and found.active:
+            self._memory.keep(found, password, self._now())
+        return right
+
+
+class _Memory:
+    """Successes of late, as digests under a key that never leaves the process.
+
+    The digest covers the stored hash, so a changed password is forgotten by being changed.
+    """
+
+    def __init__(self, key: bytes, limits: SignInLimits) -> None:
+        self._key = key
+        self._seconds = limits.remembered.total_seconds()
+        self._most = limits.remembered_entries
+        self._until: OrderedDict[bytes, float] = OrderedDict()
+
+    def holds(self, found: Credentials, password: str, now: float) -> bool:
+        return self._until.get(self._digest(found, password), 0.0) > now
+
+    def keep(self, found: Credentials, password: str, now: float) -> None:
+        digest = self._digest(found, password)
+        self._until[digest] = now + self._seconds
+        self._until.move_to_end(digest)
+        while len(self._until) > self._most:
+            self._until.popitem(last=False)
+
+    def _digest(self, found: Credentials, password: str) -> bytes:
+        subject = f"{found.holder.account_id}\0{found.password}\0{password}"
+        return hmac.digest(self._key, subject.encode("utf-8", "surrogatepass"), "sha256")
