@@ -57,19 +57,12 @@ class ProviderSettings(Section):
     domain: Domain
     """Mail domain of the provider: what stands behind the "@" of the message identifiers it makes."""
 
-    service_address: Address = ""
+    service_address: Address = Field(default_factory=lambda known: f"{SERVICE_LOCAL_PART}@{known['domain']}")
     """Address in the From of every receipt and envelope; it must stand in the signing certificate.
     Left out: `posta-certificata@` and the domain above."""
 
     time_zone: TimeZone = "Europe/Rome"
     """Legal time of receipts and certification data, whatever the machine's own zone is."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _default_service_address(cls, value: object) -> object:
-        if isinstance(value, dict) and "service_address" not in value and isinstance(value.get("domain"), str):
-            return {**value, "service_address": f"{SERVICE_LOCAL_PART}@{value['domain']}"}
-        return value
 
 
 class ListenSettings(Section):
@@ -114,10 +107,11 @@ class SigningSettings(Section):
     """PEM or PKCS#12 file with the private key; nobody but its owner may read it."""
 
     certificate_file: LocalPath | None = None
-    """PEM file with its certificate. Left out: the certificate is in the PKCS#12 file."""
+    """PEM file with its certificate. Left out: the certificate is in the key file."""
 
     chain_file: LocalPath | None = None
-    """PEM file with the certificates of the issuing authorities below the root; they travel inside every signature."""
+    """PEM file with the certificates of the issuing authorities below the root.
+    They travel inside every signature. Left out: those in the key file."""
 
     password_file: LocalPath | None = None
     """File whose first line is the password of the key file. Left out: the key is not encrypted."""

@@ -1,5 +1,6 @@
 """The small values that settings are made of: where a server stands, a domain, an address, a file."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +23,8 @@ __all__ = [
 
 MB = 1_000_000
 HIGHEST_PORT = 65_535
+MAX_DOMAIN = 253
+_LABEL = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,8 @@ def _endpoint(value: object) -> object:
 
 
 def _domain(value: str) -> str:
-    labels = value.split(".")
-    if not all(0 < len(label) < 64 and label.replace("-", "a").isalnum() and label.isascii() for label in labels):
+    if len(value) > MAX_DOMAIN or not all(map(_LABEL.fullmatch, value.split("."))):
         raise ValueError("must be a domain name in ASCII (an international one in its xn-- form)")
-    if len(value) > 253:
-        raise ValueError("a domain name has at most 253 characters")
     return value.lower()
 
 

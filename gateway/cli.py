@@ -1,0 +1,67 @@
+"""The command ``ceralacca``: a table of commands, each imported only when it is asked for."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+import typer.core
+import typer.main
+
+__all__ = ["COMMANDS", "app", "load_command", "main"]
+
+COMMANDS: Mapping[str, tuple[str, str]] = {  # name: where it is, first line of its help
+    "check-config": ("gateway.commands.config:check_config", "Say everything that is wrong with a configuration."),
+    "example-config": (
+        "gateway.commands.config:example_config",
+        "Print an annotated configuration with every setting.",
+    ),
+}
+
+
+class LazyGroup(typer.core.TyperGroup):
+    """Lists commands from the table, so that ``--help`` imports none of them."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {name: typer.core.TyperCommand(name, help=text) for name, (_, text) in COMMANDS.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if name else None, rest
+
+
+def load_command(name: str) -> Any:
+    """Import one command of the table: a function, or a ``typer.Typer`` with commands of its own."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    found = getattr(importlib.import_module(module), attribute)
+    if not isinstance(found, typer.Typer):
+        function, found = found, typer.Typer(add_completion=False)
+        found.command(name)(function)
+    command = typer.main.get_command(found)
+    command.name = name
+    return command
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    help="Ceralacca, a certified-mail gateway: it seals, relays and receipts certified mail (PEC, RFC 6109).",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def ceralacca() -> None:
+    """Carry the table: every command is in ``COMMANDS``."""
+
+
+def main() -> None:
+    """Run one command."""
+    app(prog_name="ceralacca")
+
+
+if __name__ == "__main__":
+    main()
