@@ -1,0 +1,210 @@
+"""The provider's seal: CMS SignedData in DER, and the multipart/signed message around unsealed bytes.
+
+CAdES-BES attributes, SHA-256, leaf and issuing CA inside (RFC 6109 sections 2.1 and 4.3). Object models of ASN.1
+reach a hundred signatures a second; these few elements are written directly.
+"""
+
+import binascii
+import hashlib
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Protocol
+
+from providers.cms import (
+    CONTEXT_0,
+    CONTEXT_1,
+    GENERALIZED_TIME,
+    ID_ALGORITHM_PROTECTION,
+    ID_CONTENT_TYPE,
+    ID_DATA,
+    ID_MESSAGE_DIGEST,
+    ID_SIGNED_DATA,
+    ID_SIGNING_CERTIFICATE_V2,
+    ID_SIGNING_TIME,
+    UTC_TIME,
+)
+from providers.der import (
+    INTEGER,
+    NULL,
+    OCTET_STRING,
+    SEQUENCE,
+    SET,
+    element,
+    expect,
+    object_identifier,
+    tlv,
+)
+from receipts.octets import Octets
+from receipts.wire import SIGNATURE_NAME
+from receipts.writer import Unsealed
+
+__all__ = ["SignatureAlgorithm", "Signer", "seal", "signed_data"]
+
+LINE_CHARACTERS = 76
+
+SHA256 = tlv(SEQUENCE, object_identifier("2.16.840.1.101.3.4.2.1"))
+
+
+class SignatureAlgorithm(Enum):
+    """How a key signs; the value is the AlgorithmIdentifier."""
+
+    RSA_SHA256 = tlv(SEQUENCE, object_identifier("1.2.840.113549.1.1.11"), NULL)
+    ECDSA_SHA256 = tlv(SEQUENCE, object_identifier("1.2.840.10045.4.3.2"))
+
+
+class Signer(Protocol):
+    """A provider's signing key, wherever it is kept, and what it needs to be believed."""
+
+    @property
+    def certificate(self) -> bytes:
+        """DER of the certificate over the key."""
+        ...
+
+    @property
+    def chain(self) -> tuple[bytes, ...]:
+        """DER of the certificates between it and the root, without the root."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """The mail address in the certificate: From of everything sealed with it."""
+        ...
+
+    @property
+    def algorithm(self) -> SignatureAlgorithm: ...
+
+    def sign(self, data: bytes) -> bytes:
+        """The signature over ``data``.
+
+        Raises:
+            SigningUnavailable: the key cannot be used now.
+        """
+        ...
+
+
+def seal(unsealed: Unsealed, signer: Signer, *, at: datetime, boundary: str) -> Octets:
+    """Sign the content and put it, as it is, into a multipart/signed message.
+
+    The content is read once, in pieces, and its spans stay spans.
+
+    Args:
+        boundary: must stand nowhere in the content (D19).
+
+    Raises:
+        SigningUnavailable: the key cannot be used now.
+        ValueError: the boundary stands in the content.
+    """
+    digest = _digest(unsealed.content, boundary.encode())
+    signature = signed_data(signer, digest, at)
+    return Octets.of(_head(unsealed.headers, boundary), unsealed.content, _tail(signature, boundary))
+
+
+def signed_data(signer: Signer, digest: bytes, at: datetime, *, content: bytes | None = None) -> bytes:
+    """CMS SignedData in DER over the content with this SHA-256.
+
+    Args:
+        at: becomes the signing time.
+        content: put inside, as the provider index is; left out, the signature is detached.
+    """
+    attributes = _attributes(signer, digest, at)
+    signer_info = tlv(
+        SEQUENCE,
+        tlv(INTEGER, b"\x01"),
+        _issuer_and_serial(signer.certificate),
+        SHA256,
+        tlv(CONTEXT_0, attributes),
+        signer.algorithm.value,
+        tlv(OCTET_STRING, signer.sign(tlv(SET, attributes))),
+    )
+    inside = b"" if content is None else tlv(CONTEXT_0, tlv(OCTET_STRING, content))
+    body = tlv(
+        SEQUENCE,
+        tlv(INTEGER, b"\x01"),
+        tlv(SET, SHA256),
+        tlv(SEQUENCE, ID_DATA, inside),
+        tlv(CONTEXT_0, *sorted((signer.certificate, *signer.chain))),
+        tlv(SET, signer_info),
+    )
+    return tlv(SEQUENCE, ID_SIGNED_DATA, tlv(CONTEXT_0, body))
+
+
+def _attributes(signer: Signer, digest: bytes, at: datetime) -> bytes:
+    """The signed attributes of CAdES-BES, and algorithm protection (RFC 6211), in the order DER asks of a set."""
+    certificate_id = tlv(SEQUENCE, tlv(OCTET_STRING, hashlib.sha256(signer.certificate).digest()))
+    protection = tlv(SEQUENCE, SHA256, _retagged(signer.algorithm.value, CONTEXT_1))
+    return b"".join(
+        sorted(
+            (
+                _attribute(ID_CONTENT_TYPE, ID_DATA),
+                _attribute(ID_SIGNING_TIME, _time(at)),
+                _attribute(ID_MESSAGE_DIGEST, tlv(OCTET_STRING, digest)),
+                _attribute(ID_SIGNING_CERTIFICATE_V2, tlv(SEQUENCE, tlv(SEQUENCE, certificate_id))),
+                _attribute(ID_ALGORITHM_PROTECTION, protection),
+            )
+        )
+    )
+
+
+def _attribute(name: bytes, value: bytes) -> bytes:
+    return tlv(SEQUENCE, name, tlv(SET, value))
+
+
+def _retagged(whole: bytes, tag: int) -> bytes:
+    """An element under an implicit tag."""
+    return bytes((tag,)) + whole[1:]
+
+
+def _time(at: datetime) -> bytes:
+    """UTCTime until 2049, GeneralizedTime from 2050 (RFC 5652 section 11.3)."""
+    at = at.astimezone(UTC)
+    if 1950 <= at.year < 2050:
+        return tlv(UTC_TIME, at.strftime("%y%m%d%H%M%SZ").encode())
+    return tlv(GENERALIZED_TIME, at.strftime("%Y%m%d%H%M%SZ").encode())
+
+
+def _issuer_and_serial(certificate: bytes) -> bytes:
+    """IssuerAndSerialNumber of a certificate (RFC 5280 section 4.1)."""
+    start, end = expect(certificate, 0, len(certificate), SEQUENCE)
+    at, end = expect(certificate, start, end, SEQUENCE)
+    if certificate[at] == CONTEXT_0:
+        _, _, at = element(certificate, at, end)
+    _, after_serial = expect(certificate, at, end, INTEGER)
+    serial = certificate[at:after_serial]
+    _, issuer_at = expect(certificate, after_serial, end, SEQUENCE)
+    _, issuer_end = expect(certificate, issuer_at, end, SEQUENCE)
+    return tlv(SEQUENCE, certificate[issuer_at:issuer_end], serial)
+
+
+def _digest(content: Octets, boundary: bytes) -> bytes:
+    """SHA-256 of the content, which is searched for the boundary on the way."""
+    digest = hashlib.sha256()
+    tail = b""
+    for piece in content.pieces():
+        digest.update(piece)
+        if boundary in piece or boundary in tail + piece[: len(boundary)]:
+            raise ValueError("the boundary stands in the content")
+        tail = (tail + piece)[-len(boundary) :] if len(piece) < len(boundary) else piece[-len(boundary) :]
+    return digest.digest()
+
+
+def _head(headers: bytes, boundary: str) -> bytes:
+    return headers + (
+        "MIME-Version: 1.0\r\n"
+        'Content-Type: multipart/signed; protocol="application/pkcs7-signature";\r\n'
+        f' micalg=sha-256; boundary="{boundary}"\r\n'
+        "\r\n"
+        f"--{boundary}\r\n"
+    ).encode("ascii")
+
+
+def _tail(signature: bytes, boundary: str) -> bytes:
+    text = binascii.b2a_base64(signature, newline=False)
+    lines = b"".join(text[at : at + LINE_CHARACTERS] + b"\r\n" for at in range(0, len(text), LINE_CHARACTERS))
+    head = (
+        f"\r\n--{boundary}\r\n"
+        f'Content-Type: application/pkcs7-signature; name="{SIGNATURE_NAME}"\r\n'
+        "Content-Transfer-Encoding: base64\r\n"
+        f'Content-Disposition: attachment; filename="{SIGNATURE_NAME}"\r\n'
+        "\r\n"
+    ).encode("ascii")
+    return head + lines + f"--{boundary}--\r\n".encode("ascii")
