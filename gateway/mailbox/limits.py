@@ -1,0 +1,79 @@
+"""How many connections a mailbox server takes, from whom, and how long it waits for them (D17)."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+__all__ = ["Admissions", "MailboxLimits", "Ticket"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxLimits:
+    max_connections: int = 1_000
+    max_connections_per_address: int = 50
+    max_unauthenticated: int = 200
+    """Connections on which nobody has signed in."""
+    max_bad_commands: int = 10
+    max_failures: int = 3
+    """Failed sign-ins of one connection, after which it ends."""
+    failure_pause_seconds: float = 1.0
+    """How long a failed sign-in waits for its answer."""
+    line_bytes: int = 1_000
+    handshake_seconds: float = 15.0
+    sign_in_seconds: float = 60.0
+    """How long a connection may go without anybody signing in."""
+    idle_seconds: float = 600.0
+    """How long a session waits for a command; never below ten minutes in service (RFC 1939 section 3)."""
+    session_seconds: float = 3_600.0
+    bytes_per_second: int = 1_000
+    """A client that takes its messages more slowly is left alone."""
+    closing_seconds: float = 10.0
+    """How long a stopping server lets sessions finish what they do."""
+
+
+class Ticket:
+    """One admitted connection. Give it back exactly once."""
+
+    def __init__(self, admissions: "Admissions", network: str) -> None:
+        self._admissions = admissions
+        self._network = network
+        self._unknown = True
+
+    def signed_in(self) -> None:
+        if self._unknown:
+            self._unknown = False
+            self._admissions.unknown -= 1
+
+    def give_back(self) -> None:
+        self.signed_in()
+        self._admissions.leave(self._network)
+
+
+class Admissions:
+    """Who is inside now. Counts start at accept, before any TLS handshake."""
+
+    def __init__(self, limits: MailboxLimits) -> None:
+        self._limits = limits
+        self._networks: Counter[str] = Counter()
+        self._inside = 0
+        self.unknown = 0
+
+    def admit(self, network: str) -> Ticket | None:
+        """A ticket, or None when there is no room."""
+        if (
+            self._inside >= self._limits.max_connections
+            or self._networks[network] >= self._limits.max_connections_per_address
+            or self.unknown >= self._limits.max_unauthenticated
+        ):
+            if not self._networks[network]:
+                del self._networks[network]
+            return None
+        self._inside += 1
+        self.unknown += 1
+        self._networks[network] += 1
+        return Ticket(self, network)
+
+    def leave(self, network: str) -> None:
+        self._inside -= 1
+        self._networks[network] -= 1
+        if not self._networks[network]:
+            del self._networks[network]
