@@ -1,0 +1,330 @@
+"""Received bytes as header fields and a tree of parts, each a range of the bytes (D18, D39).
+
+Nothing is copied that need not be, nothing is changed, and nothing raises: what is wrong with a message is said in
+``faults``. Lines end with CRLF; a lone CR or LF is a fault and an ordinary byte. A message/rfc822 part is a leaf:
+who needs its inside scans that range again.
+
+The work is bounded whatever the bytes are: a header, the fields of all headers and the parts are counted, and the
+bytes inside a multipart are searched once for its delimiter, in windows, so that a message may lie in storage.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from receipts.fields import Parameters, decode_words, parse_parameters, unfold
+from receipts.octets import Octets
+
+__all__ = ["Fault", "Field", "Header", "Part", "ScanLimits", "scan", "scan_header"]
+
+
+class Fault(StrEnum):
+    """What may be wrong with the form of a message."""
+
+    EIGHT_BIT_HEADER = "the header holds bytes above 127"
+    NUL_IN_HEADER = "the header holds a NUL"
+    BARE_LINE_END = "the header holds a CR or LF that ends no line"
+    NOT_A_FIELD = "a line of the header is no field"
+    BAD_FIELD_NAME = "a field name holds a space or another character that may not stand there"
+    HEADER_TOO_LONG = "the header is too long"
+    FIELD_TOO_LONG = "a header field is too long"
+    TOO_MANY_FIELDS = "there are too many header fields"
+    BAD_CONTENT_TYPE = "the content type cannot be read"
+    REPEATED_CONTENT_TYPE = "the content type stands more than once"
+    NO_BOUNDARY = "a multipart names no usable boundary"
+    NO_DELIMITER = "the boundary of a multipart never occurs"
+    NO_CLOSE = "a multipart does not end"
+    TOO_MANY_PARTS = "there are too many parts"
+    TOO_DEEP = "parts are nested too deep"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanLimits:
+    """Beyond these a message is not taken apart further (D14, D15)."""
+
+    header: int = 256 * 1024  # bytes
+    field: int = 64 * 1024  # bytes
+    fields: int = 50_000  # in all headers together
+    parts: int = 10_000  # lines that begin like a delimiter count too
+    depth: int = 100
+    effort: int = 1_000_000_000
+    """Each level of nesting searches its bytes again: levels times bytes of the message stay below this."""
+    least_depth: int = 10
+    """However large a message is, it may be nested so deep."""
+
+
+class Field(NamedTuple):
+    """A header field: its name as it is written, its value from after the colon, with its folding, and its place."""
+
+    name: str
+    value: bytes
+    start: int
+    stop: int  # after its last CRLF
+
+    @property
+    def text(self) -> str:
+        """The value on one line, one Latin-1 character for each byte; ``decode_words`` reads it for people."""
+        return unfold(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header: its fields in order and its place; ``stop`` is after the empty line that ends it."""
+
+    fields: tuple[Field, ...]
+    start: int
+    stop: int
+    faults: tuple[Fault, ...] = ()
+    _by_name: Mapping[str, list[Field]] = field(default_factory=dict, repr=False, compare=False)
+
+    def all(self, name: str) -> list[Field]:
+        """The fields of this name, however it is spelt, in order."""
+        return self._by_name.get(name.lower(), [])
+
+    def first(self, name: str) -> Field | None:
+        found = self._by_name.get(name.lower())
+        return found[0] if found else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """An entity of MIME: a message or a part of one. Its bytes are ``start`` to ``stop``, header included.
+
+    A part ends before the CRLF that belongs to the delimiter after it: exactly what S/MIME signs.
+    """
+
+    header: Header
+    start: int
+    body_start: int
+    stop: int
+    type: str  # "text/plain", lower case
+    params: Parameters
+    disposition: str  # "attachment", lower case; empty without the field
+    disposition_params: Parameters
+    encoding: str  # of transfer: "base64", lower case; "7bit" without the field
+    children: tuple["Part", ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def name(self) -> str | None:
+        """The name of the part: on its type, else on its disposition; decoded. None if there is none."""
+        name = self.params.get("name") or self.disposition_params.get("filename")
+        return decode_words(name) if name else None
+
+    def walk(self) -> Iterator["Part"]:
+        """This part and all inside it, in the order of the bytes."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+def scan(message: Octets, limits: ScanLimits | None = None) -> Part:
+    """Take a message apart."""
+    return _Scan(message, limits or ScanLimits()).message()
+
+
+def scan_header(message: Octets | bytes, limits: ScanLimits | None = None) -> Header:
+    """Read only the header of a message or part."""
+    octets = Octets.of(message) if isinstance(message, bytes) else message
+    return _Scan(octets, limits or ScanLimits()).header(0, octets.size)
+
+
+IN_MEMORY = 1024 * 1024
+"""Bytes of a message that are looked at together; a larger message is read in windows of this size (D20)."""
+
+MAX_BOUNDARY = 200  # RFC 2046 5.1.1 says 70; some programs write more
+MAX_DELIMITER_TAIL = 200  # white space after a delimiter
+
+_FIELD_END = re.compile(rb"\r\n(?![ \t])")
+_TAIL = re.compile(rb"(--)?[ \t]*+(\r\n|\Z)")
+_NAME_BYTES = bytes(code for code in range(33, 127) if code != ord(":"))
+_MEDIA_TYPE = re.compile(r"[!#$%&'*+.^_`{|}~0-9a-z-]+/[!#$%&'*+.^_`{|}~0-9a-z-]+")
+
+
+class _Delimiter(NamedTuple):
+    start: int  # of the CRLF before it
+    stop: int  # after its line
+    closing: bool
+
+
+class _Window:
+    """The bytes of a rope, of which the part last looked at is in memory: all of them if they are few."""
+
+    def __init__(self, octets: Octets) -> None:
+        self._octets = octets
+        self._base = 0
+        self._data = octets.read() if octets.size <= IN_MEMORY else octets.read(0, IN_MEMORY)
+
+    def read(self, start: int, stop: int) -> bytes:
+        """A range of at most IN_MEMORY bytes."""
+        self._reach(start, stop)
+        return self._data[start - self._base : stop - self._base]
+
+    def find(self, needle: bytes, start: int, stop: int) -> int:
+        """Where ``needle`` first lies wholly between ``start`` and ``stop``; -1 if nowhere."""
+        while stop - start >= len(needle):
+            self._reach(start, start + len(needle))
+            base, end = self._base, self._base + len(self._data)
+            found = self._data.find(needle, start - base, stop - base)
+            if found >= 0:
+                return base + found
+            if end >= stop:
+                return -1
+            start = end - len(needle) + 1
+        return -1
+
+    def _reach(self, start: int, stop: int) -> None:
+        if start < self._base or stop > self._base + len(self._data):
+            self._base = start
+            self._data = self._octets.read(start, start + IN_MEMORY)
+
+
+class _Scan:
+    """One scan of one message, and what is left of its limits."""
+
+    def __init__(self, octets: Octets, limits: ScanLimits) -> None:
+        self._window = _Window(octets)
+        self._size = octets.size
+        self._limits = limits
+        self._fields_left = limits.fields
+        self._parts_left = limits.parts
+        self._depth = min(limits.depth, max(limits.least_depth, limits.effort // max(octets.size, 1)))
+
+    def message(self) -> Part:
+        return self._part(0, self._size, 0, "text/plain")
+
+    def header(self, start: int, stop: int) -> Header:
+        """Read the header of the part that lies between ``start`` and ``stop``."""
+        window, limit = self._window, min(stop, start + min(self._limits.header, IN_MEMORY))
+        if window.read(start, min(stop, start + 2)) == b"\r\n":
+            return Header((), start, start + 2)
+        faults: list[Fault] = []
+        end = window.find(b"\r\n\r\n", start, limit)
+        if end >= 0:
+            body_start = end + 4
+        else:
+            end = body_start = limit
+            if limit < stop:
+                faults.append(Fault.HEADER_TOO_LONG)
+        block = window.read(start, end)
+        faults += _line_faults(block)
+        fields, by_name = self._read_fields(block, start, faults)
+        return Header(tuple(fields), start, body_start, tuple(dict.fromkeys(faults)), by_name)
+
+    def _read_fields(
+        self, block: bytes, start: int, faults: list[Fault]
+    ) -> tuple[list[Field], Mapping[str, list[Field]]]:
+        lines = _FIELD_END.split(block.removesuffix(b"\r\n"), self._fields_left + 1) if block else []
+        if len(lines) > self._fields_left:
+            del lines[self._fields_left :]
+            faults.append(Fault.TOO_MANY_FIELDS)
+        self._fields_left -= len(lines)
+        fields: list[Field] = []
+        by_name: dict[str, list[Field]] = {}
+        for line in lines:
+            stop = start + len(line) + 2
+            raw, colon, value = line.partition(b":")
+            if raw.translate(None, _NAME_BYTES):
+                faults.append(Fault.BAD_FIELD_NAME if colon else Fault.NOT_A_FIELD)
+                raw = raw.strip(b" \t")
+            if raw and colon:
+                field = Field(raw.decode("latin-1"), value, start, stop)
+                fields.append(field)
+                by_name.setdefault(field.name.lower(), []).append(field)
+            else:
+                faults.append(Fault.NOT_A_FIELD)
+            if len(line) > self._limits.field:
+                faults.append(Fault.FIELD_TOO_LONG)
+            start = stop
+        return fields, by_name
+
+    def _part(self, start: int, stop: int, depth: int, default_type: str) -> Part:
+        header = self.header(start, stop)
+        faults: list[Fault] = []
+        media_type, params = _content_type(header, default_type, faults)
+        disposition, disposition_params = _parameters_of(header.first("Content-Disposition"))
+        encoding, _ = _parameters_of(header.first("Content-Transfer-Encoding"))
+        children: list[Part] = []
+        if media_type.startswith("multipart/") and Fault.HEADER_TOO_LONG not in header.faults:
+            inner_type = "message/rfc822" if media_type == "multipart/digest" else "text/plain"
+            boundary = params.get("boundary", "").rstrip(" \t").encode("latin-1", "replace")
+            if depth >= self._depth:
+                faults.append(Fault.TOO_DEEP)
+            elif not 0 < len(boundary) <= MAX_BOUNDARY:
+                faults.append(Fault.NO_BOUNDARY)
+            else:
+                children = self._children(b"\r\n--" + boundary, header.stop, stop, depth + 1, inner_type, faults)
+        return Part(
+            header=header,
+            start=start,
+            body_start=header.stop,
+            stop=stop,
+            type=media_type,
+            params=params,
+            disposition=disposition,
+            disposition_params=disposition_params,
+            encoding=encoding or "7bit",
+            children=tuple(children),
+            faults=tuple(faults),
+        )
+
+    def _children(
+        self, needle: bytes, start: int, stop: int, depth: int, inner_type: str, faults: list[Fault]
+    ) -> list[Part]:
+        """The parts between the delimiters in the body that lies between ``start`` and ``stop``."""
+        children: list[Part] = []
+        delimiter = self._delimiter(needle, start - 2, stop)  # the CRLF of the empty line may belong to it
+        if delimiter is None:
+            faults.append(Fault.NO_DELIMITER)
+        while delimiter is not None and not delimiter.closing:
+            following = self._delimiter(needle, delimiter.stop - 2, stop)
+            end = following.start if following else stop
+            children.append(self._part(delimiter.stop, max(end, delimiter.stop), depth, inner_type))
+            if following is None:
+                faults.append(Fault.NO_CLOSE if self._parts_left else Fault.TOO_MANY_PARTS)
+            delimiter = following
+        return children
+
+    def _delimiter(self, needle: bytes, start: int, stop: int) -> _Delimiter | None:
+        """The next line between ``start`` and ``stop`` that is a delimiter, and not one that only begins like it."""
+        while self._parts_left > 0:
+            found = self._window.find(needle, start, stop)
+            if found < 0:
+                return None
+            self._parts_left -= 1
+            after = found + len(needle)
+            end = min(stop, after + MAX_DELIMITER_TAIL)
+            tail = _TAIL.match(self._window.read(after, end))
+            if tail and (tail[2] or end == stop):
+                return _Delimiter(found, after + tail.end(), closing=tail[1] is not None)
+            start = after
+        return None
+
+
+def _line_faults(block: bytes) -> Iterator[Fault]:
+    lines = block.count(b"\r\n")
+    if block.count(b"\n") != lines or block.count(b"\r") != lines:
+        yield Fault.BARE_LINE_END
+    if not block.isascii():
+        yield Fault.EIGHT_BIT_HEADER
+    if b"\0" in block:
+        yield Fault.NUL_IN_HEADER
+
+
+def _content_type(header: Header, default: str, faults: list[Fault]) -> tuple[str, Parameters]:
+    found = header.all("Content-Type")
+    if not found:
+        return default, {}
+    if len(found) > 1:
+        faults.append(Fault.REPEATED_CONTENT_TYPE)
+    media_type, params = parse_parameters(found[0].value)
+    if _MEDIA_TYPE.fullmatch(media_type):
+        return media_type, params
+    faults.append(Fault.BAD_CONTENT_TYPE)
+    return "text/plain", params
+
+
+def _parameters_of(field: Field | None) -> tuple[str, Parameters]:
+    return parse_parameters(field.value) if field else ("", {})
