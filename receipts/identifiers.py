@@ -4,13 +4,12 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from receipts.fields import decode_words, unfold, without_comments
+from receipts.fields import unfold, without_comments
 
 __all__ = [
     "AddressFault",
     "AddressList",
     "address_key",
-    "decode_words",
     "domain_of",
     "is_msgid",
     "is_smtp_address",

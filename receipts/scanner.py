@@ -1,4 +1,4 @@
-"""Received bytes as header fields and a tree of parts, each a range of the bytes (D18, D39).
+"""Received bytes to header fields and a tree of parts (D18, D39).
 
 Nothing is copied that need not be, nothing is changed, and nothing raises: what is wrong with a message is said in
 ``faults``. Lines end with CRLF; a lone CR or LF is a fault and an ordinary byte. A message/rfc822 part is a leaf:
@@ -10,34 +10,14 @@ bytes inside a multipart are searched once for its delimiter, in windows, so tha
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from receipts.fields import Parameters, decode_words, parse_parameters, unfold
+from receipts.fields import Parameters, parse_parameters
 from receipts.octets import Octets
+from receipts.parts import Fault, Field, Header, Part, decode_body
 
-__all__ = ["Fault", "Field", "Header", "Part", "ScanLimits", "scan", "scan_header"]
-
-
-class Fault(StrEnum):
-    """What may be wrong with the form of a message."""
-
-    EIGHT_BIT_HEADER = "the header holds bytes above 127"
-    NUL_IN_HEADER = "the header holds a NUL"
-    BARE_LINE_END = "the header holds a CR or LF that ends no line"
-    NOT_A_FIELD = "a line of the header is no field"
-    BAD_FIELD_NAME = "a field name holds a space or another character that may not stand there"
-    HEADER_TOO_LONG = "the header is too long"
-    FIELD_TOO_LONG = "a header field is too long"
-    TOO_MANY_FIELDS = "there are too many header fields"
-    BAD_CONTENT_TYPE = "the content type cannot be read"
-    REPEATED_CONTENT_TYPE = "the content type stands more than once"
-    NO_BOUNDARY = "a multipart names no usable boundary"
-    NO_DELIMITER = "the boundary of a multipart never occurs"
-    NO_CLOSE = "a multipart does not end"
-    TOO_MANY_PARTS = "there are too many parts"
-    TOO_DEEP = "parts are nested too deep"
+__all__ = ["Fault", "Field", "Header", "Part", "ScanLimits", "decode_body", "scan", "scan_header"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,71 +33,6 @@ class ScanLimits:
     """Each level of nesting searches its bytes again: levels times bytes of the message stay below this."""
     least_depth: int = 10
     """However large a message is, it may be nested so deep."""
-
-
-class Field(NamedTuple):
-    """A header field: its name as it is written, its value from after the colon, with its folding, and its place."""
-
-    name: str
-    value: bytes
-    start: int
-    stop: int  # after its last CRLF
-
-    @property
-    def text(self) -> str:
-        """The value on one line, one Latin-1 character for each byte; ``decode_words`` reads it for people."""
-        return unfold(self.value)
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """A header: its fields in order and its place; ``stop`` is after the empty line that ends it."""
-
-    fields: tuple[Field, ...]
-    start: int
-    stop: int
-    faults: tuple[Fault, ...] = ()
-    _by_name: Mapping[str, list[Field]] = field(default_factory=dict, repr=False, compare=False)
-
-    def all(self, name: str) -> list[Field]:
-        """The fields of this name, however it is spelt, in order."""
-        return self._by_name.get(name.lower(), [])
-
-    def first(self, name: str) -> Field | None:
-        found = self._by_name.get(name.lower())
-        return found[0] if found else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """An entity of MIME: a message or a part of one. Its bytes are ``start`` to ``stop``, header included.
-
-    A part ends before the CRLF that belongs to the delimiter after it: exactly what S/MIME signs.
-    """
-
-    header: Header
-    start: int
-    body_start: int
-    stop: int
-    type: str  # "text/plain", lower case
-    params: Parameters
-    disposition: str  # "attachment", lower case; empty without the field
-    disposition_params: Parameters
-    encoding: str  # of transfer: "base64", lower case; "7bit" without the field
-    children: tuple["Part", ...] = ()
-    faults: tuple[Fault, ...] = ()
-
-    @property
-    def name(self) -> str | None:
-        """The name of the part: on its type, else on its disposition; decoded. None if there is none."""
-        name = self.params.get("name") or self.disposition_params.get("filename")
-        return decode_words(name) if name else None
-
-    def walk(self) -> Iterator["Part"]:
-        """This part and all inside it, in the order of the bytes."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
 
 
 def scan(message: Octets, limits: ScanLimits | None = None) -> Part:
@@ -244,8 +159,6 @@ class _Scan:
         header = self.header(start, stop)
         faults: list[Fault] = []
         media_type, params = _content_type(header, default_type, faults)
-        disposition, disposition_params = _parameters_of(header.first("Content-Disposition"))
-        encoding, _ = _parameters_of(header.first("Content-Transfer-Encoding"))
         children: list[Part] = []
         if media_type.startswith("multipart/") and Fault.HEADER_TOO_LONG not in header.faults:
             inner_type = "message/rfc822" if media_type == "multipart/digest" else "text/plain"
@@ -259,13 +172,9 @@ class _Scan:
         return Part(
             header=header,
             start=start,
-            body_start=header.stop,
             stop=stop,
             type=media_type,
             params=params,
-            disposition=disposition,
-            disposition_params=disposition_params,
-            encoding=encoding or "7bit",
             children=tuple(children),
             faults=tuple(faults),
         )
@@ -324,7 +233,3 @@ def _content_type(header: Header, default: str, faults: list[Fault]) -> tuple[st
         return media_type, params
     faults.append(Fault.BAD_CONTENT_TYPE)
     return "text/plain", params
-
-
-def _parameters_of(field: Field | None) -> tuple[str, Parameters]:
-    return parse_parameters(field.value) if field else ("", {})
