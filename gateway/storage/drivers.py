@@ -1,0 +1,135 @@
+"""What SQLite and PostgreSQL connections are told before they are used, and what their errors mean (D24)."""
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from gateway.storage.errors import UnsafeStorage
+
+__all__ = ["Durability", "durability", "engines", "is_passing", "is_unavailable"]
+
+BUSY_MILLISECONDS: Final = 10_000
+LOCK_MILLISECONDS: Final = 5_000
+STATEMENT_MILLISECONDS: Final = 60_000
+PASSING: Final = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
+
+
+@dataclass(frozen=True, slots=True)
+class Durability:
+    """What a connection says about its commits, read back from it."""
+
+    settings: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name}={value}" for name, value in self.settings)
+
+
+def engines(url: URL, info: Any, readers: int) -> tuple[Engine, Engine]:
+    """The engine of the readers and that of the one writer; ``info`` becomes ``Connection.info["storage"]``."""
+    if url.get_backend_name() == "sqlite":
+        reader = create_engine(url, pool_size=readers, max_overflow=-1)
+        writer = create_engine(url, pool_size=1, max_overflow=1)
+        _on_connect(reader, lambda raw: _prepare_sqlite(raw, read_only=True), info)
+        _on_connect(writer, lambda raw: _prepare_sqlite(raw, read_only=False), info)
+        event.listen(reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+        event.listen(writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    else:
+        reader = create_engine(url, pool_size=readers, max_overflow=3 * readers)
+        writer = create_engine(url, pool_size=1, max_overflow=1)
+        _on_connect(reader, lambda raw: _prepare_postgresql(raw, read_only=True), info)
+        _on_connect(writer, lambda raw: _prepare_postgresql(raw, read_only=False), info)
+    return reader, writer
+
+
+def _on_connect(engine: Engine, prepare: Any, info: Any) -> None:
+    def connected(raw: Any, entry: ConnectionPoolEntry) -> None:
+        prepare(raw)
+        entry.info["storage"] = info
+
+    event.listen(engine, "connect", connected)
+
+
+def _prepare_sqlite(raw: sqlite3.Connection, *, read_only: bool) -> None:
+    raw.isolation_level = None  # the driver opens no transactions of its own
+    raw.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+    raw.execute("PRAGMA journal_mode = WAL")
+    raw.execute("PRAGMA synchronous = FULL")
+    raw.execute("PRAGMA foreign_keys = ON")
+    raw.execute("PRAGMA cache_size = -16000")
+    raw.execute("PRAGMA temp_store = MEMORY")
+    if read_only:
+        raw.execute("PRAGMA query_only = ON")
+    else:
+        raw.execute("PRAGMA wal_autocheckpoint = 4000")
+    if _sqlite_durability(raw) != SQLITE_SAFE:
+        raise UnsafeStorage(f"SQLite does not keep commits safe: {Durability(_sqlite_durability(raw))}")
+
+
+SQLITE_SAFE: Final = (("journal_mode", "wal"), ("synchronous", "2"))
+
+
+def _sqlite_durability(raw: sqlite3.Connection) -> tuple[tuple[str, str], ...]:
+    return tuple((name, str(raw.execute(f"PRAGMA {name}").fetchone()[0])) for name, _ in SQLITE_SAFE)
+
+
+def _prepare_postgresql(raw: "psycopg.Connection[Any]", *, read_only: bool) -> None:
+    with raw.cursor() as cursor:
+        cursor.execute("SET synchronous_commit TO on")
+        cursor.execute("SET TIME ZONE 'UTC'")
+        cursor.execute(f"SET lock_timeout TO {LOCK_MILLISECONDS}")
+        cursor.execute(f"SET statement_timeout TO {STATEMENT_MILLISECONDS}")
+        cursor.execute(f"SET idle_in_transaction_session_timeout TO {STATEMENT_MILLISECONDS}")
+        if read_only:
+            cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    raw.commit()
+    if _postgresql_durability(raw) != POSTGRESQL_SAFE:
+        raise UnsafeStorage(f"PostgreSQL does not keep commits safe: {Durability(_postgresql_durability(raw))}")
+
+
+POSTGRESQL_SAFE: Final = (("fsync", "on"), ("full_page_writes", "on"), ("synchronous_commit", "on"))
+
+
+def _postgresql_durability(raw: "psycopg.Connection[Any]") -> tuple[tuple[str, str], ...]:
+    with raw.cursor() as cursor:
+        settings = []
+        for name, _ in POSTGRESQL_SAFE:
+            cursor.execute("SELECT current_setting(%s)", (name,))
+            row = cursor.fetchone()
+            assert row is not None
+            settings.append((name, str(row[0])))
+    raw.commit()
+    return tuple(settings)
+
+
+def durability(engine: Engine) -> Durability:
+    """What a connection of this engine says now about its commits."""
+    raw = engine.raw_connection()
+    try:
+        driver: Any = raw.dbapi_connection
+        return Durability(
+            _sqlite_durability(driver) if engine.dialect.name == "sqlite" else _postgresql_durability(driver)
+        )
+    finally:
+        raw.close()
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the database itself failed, rather than the statement it was given."""
+    if isinstance(error, DBAPIError) and isinstance(error.orig, BaseException):
+        return is_unavailable(error.orig)
+    if isinstance(error, sqlite3.OperationalError | psycopg.OperationalError | psycopg.InterfaceError):
+        return True
+    return type(error) is sqlite3.DatabaseError  # a damaged file
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether another transaction stood in the way, so that the same may succeed if tried again."""
+    if isinstance(error, DBAPIError) and isinstance(error.orig, BaseException):
+        return is_passing(error.orig)
+    return isinstance(error, psycopg.Error) and error.sqlstate in PASSING
