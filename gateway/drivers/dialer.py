@@ -1,0 +1,84 @@
+"""The one place from which the gateway opens connections to other mail servers."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TypeVar
+
+__all__ = ["DialFailed", "Dialer", "Target"]
+
+ProtocolT = TypeVar("ProtocolT", bound=asyncio.BaseProtocol)
+
+LOCALHOST = ("127.0.0.1", "::1")
+MAX_ADDRESSES = 8  # tried for one host
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One host that takes a domain's mail."""
+
+    host: str  # the name a certificate must bear; or an address literal
+    port: int
+    addresses: tuple[str, ...] = ()  # where it is; looked up by ``host`` when empty
+
+
+class DialFailed(Exception):
+    """No address of the host could be reached; the text says why."""
+
+
+class Dialer:
+    """Opens TCP connections. A closed one (lab, bench, tests) refuses everything outside loopback (D29)."""
+
+    def __init__(self, *, closed: bool = False, timeout_seconds: float = 30.0) -> None:
+        self._closed = closed
+        self._timeout = timeout_seconds
+
+    async def addresses(self, target: Target) -> tuple[str, ...]:
+        """Where ``target`` is, in the order to try.
+
+        Raises:
+            DialFailed: the name is unknown, or a closed dialer would have to ask for it.
+        """
+        if target.addresses:
+            return target.addresses[:MAX_ADDRESSES]
+        if _is_literal(target.host):
+            return (target.host,)
+        if self._closed:
+            if target.host.lower() == "localhost":
+                return LOCALHOST
+            raise DialFailed(f"{target.host}: only loopback is reachable from here")
+        try:
+            async with asyncio.timeout(self._timeout):
+                found = await asyncio.get_running_loop().getaddrinfo(
+                    target.host, target.port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+                )
+        except (OSError, TimeoutError, UnicodeError) as error:
+            raise DialFailed(f"{target.host}: host name not found") from error
+        return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))[:MAX_ADDRESSES]
+
+    async def connect(self, address: str, port: int, protocol: Callable[[], ProtocolT]) -> ProtocolT:
+        """A connection to ``address`` (an IP address).
+
+        Raises:
+            DialFailed: not reachable in time, or outside loopback for a closed dialer.
+        """
+        if self._closed and not ip_address(address).is_loopback:
+            raise DialFailed(f"{address}: only loopback is reachable from here")
+        try:
+            async with asyncio.timeout(self._timeout):
+                _, made = await asyncio.get_running_loop().create_connection(protocol, address, port)
+        except TimeoutError as error:
+            raise DialFailed(f"{address} port {port}: no answer in {self._timeout:g} s") from error
+        except OSError as error:
+            raise DialFailed(f"{address} port {port}: {error.strerror or 'not reachable'}") from error
+        return made
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
