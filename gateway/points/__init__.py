@@ -1,0 +1,1 @@
+"""What the access, incoming and delivery points decide: facts in, decisions out. Pure."""

@@ -1,0 +1,214 @@
+"""What a flow leaves behind, all of it in one commit: messages filed, messages on their way, register rows.
+
+Flows decide and issue first; only then, with every byte at hand, the effects are performed as statements (D23).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from gateway.drivers.sources import Ids
+from gateway.flows.trace_fields import return_path
+from gateway.storage import content, mailboxes, outbox, register
+from gateway.storage.mailboxes import Folder, NewMessage
+from gateway.storage.outbox import NewOutboxRow, OutboxRow
+from gateway.storage.register import RegisterEntry
+from receipts.identifiers import domain_of
+from receipts.octets import Octets
+
+__all__ = ["Effects", "Handover", "Kept", "Lease", "Leased", "stored_form"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """On whose behalf new outbox rows are leased: the process that will try them at once."""
+
+    owner: str
+    length: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """An outbox row that was just committed and leased to this process, with its message."""
+
+    row: OutboxRow
+    message: Octets
+
+
+Handover = Callable[[Sequence[Leased]], None]
+"""Takes what is to be relayed at once; never blocks, never raises."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Filing:
+    mailbox_id: int
+    token: str
+    message: Octets
+    kind: str
+    folder: Folder
+    return_path: str
+    pec_msgid: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Departure:
+    message: Octets
+    kind: str
+    reverse_path: str
+    forward_path: str
+    certified: bool
+    pec_msgid: str | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the statements made: the bodies' ids, and what may be relayed once the commit is on disk."""
+
+    bodies: dict[int, int]
+    leased: tuple[Leased, ...]
+
+    def body_id(self, message: Octets) -> int:
+        """The id of a message that the effects hold: this very rope, not one that equals it."""
+        return self.bodies[id(message)]
+
+
+@dataclass(slots=True, kw_only=True)
+class Effects:
+    """The effects of one transaction at ``at``. A message filed or sent several times is kept once."""
+
+    at: datetime
+    ids: Ids
+    size: int = 0
+    """About how many bytes will be written."""
+    _messages: dict[int, Octets] = field(default_factory=dict)
+    _filings: list[_Filing] = field(default_factory=list)
+    _departures: list[_Departure] = field(default_factory=list)
+    _entries: list[RegisterEntry] = field(default_factory=list)
+
+    def keep_message(self, message: Octets) -> None:
+        """Keep a message without filing or sending it."""
+        if id(message) not in self._messages:
+            self._messages[id(message)] = message
+            self.size += message.size
+
+    def file(
+        self,
+        mailbox_id: int,
+        message: Octets,
+        *,
+        kind: str,
+        folder: Folder = Folder.INBOX,
+        reverse_path: str = "",
+        pec_msgid: str | None = None,
+    ) -> None:
+        """Put a message into a mailbox. What its holder reads begins with what ``stored_form`` prepends."""
+        self.keep_message(message)
+        self._filings.append(
+            _Filing(
+                mailbox_id=mailbox_id,
+                token=self.ids.token(),
+                message=message,
+                kind=kind,
+                folder=folder,
+                return_path=reverse_path,
+                pec_msgid=pec_msgid,
+            )
+        )
+
+    def send(
+        self,
+        message: Octets,
+        *,
+        kind: str,
+        reverse_path: str,
+        forward_path: str,
+        certified: bool,
+        pec_msgid: str | None,
+        expires_at: datetime | None = None,
+    ) -> None:
+        """Let a message leave for one recipient, who may well be local."""
+        self.keep_message(message)
+        self._departures.append(
+            _Departure(
+                message=message,
+                kind=kind,
+                reverse_path=reverse_path,
+                forward_path=forward_path,
+                certified=certified,
+                pec_msgid=pec_msgid,
+                expires_at=expires_at,
+            )
+        )
+
+    def register(self, entry: RegisterEntry) -> None:
+        self._entries.append(entry)
+
+    def perform(self, connection: Connection, lease: Lease) -> Kept:
+        """Make the statements. May be called again: a transaction that fails is done again."""
+        order = list(self._messages.values())
+        body_ids = content.save_many(connection, order, self.at)
+        bodies = {id(message): body_id for message, body_id in zip(order, body_ids, strict=True)}
+        mailboxes.deliver(connection, [self._new_message(filing, bodies) for filing in self._filings])
+        rows = [self._new_row(departure, bodies) for departure in self._departures]
+        row_ids = outbox.enqueue(connection, rows, owner=lease.owner, lease=lease.length)
+        register.append(connection, self._entries)
+        leased = tuple(
+            Leased(_leased_row(row, row_id, lease), departure.message)
+            for row, row_id, departure in zip(rows, row_ids, self._departures, strict=True)
+        )
+        return Kept(bodies, leased)
+
+    def _new_message(self, filing: _Filing, bodies: dict[int, int]) -> NewMessage:
+        return NewMessage(
+            mailbox_id=filing.mailbox_id,
+            token=filing.token,
+            body_id=bodies[id(filing.message)],
+            size=filing.message.size,
+            kind=filing.kind,
+            at=self.at,
+            folder=filing.folder,
+            return_path=filing.return_path,
+            pec_msgid=filing.pec_msgid,
+        )
+
+    def _new_row(self, departure: _Departure, bodies: dict[int, int]) -> NewOutboxRow:
+        return NewOutboxRow(
+            body_id=bodies[id(departure.message)],
+            kind=departure.kind,
+            reverse_path=departure.reverse_path,
+            forward_path=departure.forward_path,
+            domain=domain_of(departure.forward_path),
+            certified=departure.certified,
+            pec_msgid=departure.pec_msgid,
+            at=self.at,
+            expires_at=departure.expires_at,
+        )
+
+
+def stored_form(message: Octets, reverse_path: str) -> Octets:
+    """A message as its holder reads it: Return-Path on top (D21)."""
+    return Octets.of(return_path(reverse_path), message)
+
+
+def _leased_row(row: NewOutboxRow, row_id: int, lease: Lease) -> OutboxRow:
+    return OutboxRow(
+        id=row_id,
+        body_id=row.body_id,
+        kind=row.kind,
+        reverse_path=row.reverse_path,
+        forward_path=row.forward_path,
+        domain=row.domain,
+        certified=row.certified,
+        pec_msgid=row.pec_msgid,
+        created_at=row.at,
+        expires_at=row.expires_at,
+        next_attempt_at=row.at,
+        attempts=0,
+        last_reply=None,
+        lease_owner=lease.owner,
+        leased_until=row.at + lease.length,
+        held=False,
+    )

@@ -1,0 +1,31 @@
+"""What is known of each certified recipient of a sent message: its states, and what changes them (spec: section 14).
+
+``accepted -> taken -> delivered | failed | timed-out``; a final state is final (promise 3).
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from receipts.wire import MessageKind
+
+__all__ = ["CHANGES", "FINAL", "RecipientState"]
+
+
+class RecipientState(StrEnum):
+    ACCEPTED = "accepted"
+    TAKEN = "taken"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    TIMED_OUT = "timed-out"
+    EXTERNAL = "external"  # ordinary mail: handed over, nothing more is ever known
+
+
+OPEN = frozenset({RecipientState.ACCEPTED, RecipientState.TAKEN})
+FINAL = frozenset({RecipientState.DELIVERED, RecipientState.FAILED, RecipientState.TIMED_OUT})
+
+CHANGES: Mapping[MessageKind, tuple[RecipientState, frozenset[RecipientState]]] = {
+    MessageKind.TAKE_CHARGE: (RecipientState.TAKEN, frozenset({RecipientState.ACCEPTED})),
+    MessageKind.DELIVERY: (RecipientState.DELIVERED, OPEN),
+    MessageKind.NON_DELIVERY: (RecipientState.FAILED, OPEN),
+}
+"""Which state a receipt leads to, and from which states it may: a later or second one changes nothing."""
