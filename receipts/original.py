@@ -135,20 +135,22 @@ def _changes(message: Octets, part: Part, base: int, depth: int) -> Iterator[_Ch
     if part.type.startswith(("multipart/", "message/")):  # may not be encoded (RFC 2046 5.2); broken if we are here
         return
     text = part.type.startswith("text/")
-    yield from _labelled(part.header, base, b"quoted-printable" if text else b"base64")
+    yield from _labelled(part, base, b"quoted-printable" if text else b"base64")
     yield _Change(start, stop, quoted_printable(body.read()) if text else _base64(body))
 
 
-def _labelled(header: Header, base: int, encoding: bytes) -> Iterator[_Change]:
+def _labelled(part: Part, base: int, encoding: bytes) -> Iterator[_Change]:
+    """The changes that name the new encoding; in a message that is not MIME yet, they make it so."""
+    header = part.header
     field = b"Content-Transfer-Encoding: " + encoding + CRLF
+    if part.start == 0 and header.first("MIME-Version") is None:
+        field = b"MIME-Version: 1.0" + CRLF + field
     old = header.all("Content-Transfer-Encoding")
-    if old:
-        yield _Change(base + old[0].start, base + old[0].stop, field)
-        for repeated in old[1:]:
-            yield _Change(base + repeated.start, base + repeated.stop, b"")
-        return
-    end = base + (header.fields[-1].stop if header.fields else header.start)
-    yield _Change(end, end, field)
+    if not old:
+        end = base + (header.fields[-1].stop if header.fields else header.start)
+        yield _Change(end, end, field)
+    for index, named in enumerate(old):
+        yield _Change(base + named.start, base + named.stop, b"" if index else field)
 
 
 def _base64(body: Octets) -> Octets:
