@@ -1,0 +1,117 @@
+"""What the HTTPS port answers: whether the provider works, and the index it publishes."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["Health", "HealthCheck", "PublishedIndex", "application"]
+
+INDEX_TYPE: Final = "application/pkcs7-mime; smime-type=signed-data"  # RFC 6109 4.5.6
+_HEALTH_SECONDS: Final = 1.0  # how long one answer serves everybody who asks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Whether the provider can do its work now."""
+
+    storage: bool
+    index: bool  # the provider index was loaded at least once (D6)
+    queue: int | None  # messages that wait to leave; None when storage does not answer
+
+    @property
+    def ok(self) -> bool:
+        return self.storage and self.index
+
+
+HealthCheck = Callable[[], Awaitable[Health]]
+PublishedIndex = Callable[[], bytes | None]
+"""The signed index as it is published now; None when this provider publishes none."""
+
+
+def application(health: HealthCheck, index: PublishedIndex) -> Starlette:
+    """The pages. ``health`` may take its time and may raise: then the answer is that storage is away."""
+    checked = _Checked(health)
+
+    async def show_health(request: Request) -> Response:  # noqa: ARG001
+        now = await checked()
+        report = {
+            "status": "ok" if now.ok else "unavailable",
+            "storage": now.storage,
+            "index": now.index,
+            "queue": now.queue,
+        }
+        return JSONResponse(report, 200 if now.ok else 503, {"Cache-Control": "no-store"})
+
+    async def show_index(request: Request) -> Response:
+        data = index()
+        if data is None:
+            return _plain(404, "Not found")
+        tag = f'"{hashlib.sha256(data).hexdigest()}"'
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers={"ETag": tag})
+        return Response(data, headers={"Content-Type": INDEX_TYPE, "ETag": tag, "Cache-Control": "no-cache"})
+
+    return Starlette(
+        routes=[
+            Route("/health", show_health, methods=["GET"]),
+            Route("/index.ldif.p7m", show_index, methods=["GET"]),
+        ],
+        middleware=[Middleware(_SafeHeaders)],
+    )
+
+
+def _plain(status: int, text: str) -> Response:
+    return Response(text, status, media_type="text/plain")
+
+
+class _Checked:
+    """A health check that runs at most once a second, however many ask."""
+
+    def __init__(self, check: HealthCheck) -> None:
+        self._check = check
+        self._one_at_a_time = asyncio.Lock()
+        self._last: Health | None = None
+        self._until = 0.0
+
+    async def __call__(self) -> Health:
+        async with self._one_at_a_time:
+            if self._last is None or time.monotonic() >= self._until:
+                try:
+                    async with asyncio.timeout(5):
+                        self._last = await self._check()
+                except Exception:
+                    self._last = Health(storage=False, index=False, queue=None)
+                self._until = time.monotonic() + _HEALTH_SECONDS
+            return self._last
+
+
+class _SafeHeaders:
+    """Tells browsers to take every answer as what it says it is, and nothing more."""
+
+    _HEADERS: Final = (
+        (b"x-content-type-options", b"nosniff"),
+        (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+        (b"referrer-policy", b"no-referrer"),
+        (b"strict-transport-security", b"max-age=31536000"),
+    )
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *self._HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, send_safely)

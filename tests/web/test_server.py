@@ -1,0 +1,215 @@
+"""The HTTPS port, asked over real sockets."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from gateway.web import server as server_module
+from gateway.web.pages import Health, application
+from gateway.web.server import WebServer
+from tests import throwaway
+
+INDEX = b"\x30\x80 signed index"
+WELL = Health(storage=True, index=True, queue=3)
+
+
+@dataclass
+class State:
+    """What the provider would say of itself, and how often it was asked."""
+
+    health: Health | Exception = WELL
+    index: bytes | None = INDEX
+    asked: int = 0
+    seen: list[str] = field(default_factory=list)
+
+    async def check(self) -> Health:
+        self.asked += 1
+        if isinstance(self.health, Exception):
+            raise self.health
+        return self.health
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> throwaway.Throwaway:
+    return throwaway.make(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def state() -> State:
+    return State()
+
+
+@pytest.fixture
+async def port(state: State, tls: throwaway.Throwaway) -> AsyncIterator[int]:
+    server = WebServer(application(state.check, lambda: state.index), tls.server())
+    port = server.bind("127.0.0.1", 0)
+    await server.start()
+    yield port
+    await server.close()
+
+
+async def ask(port: int, tls: throwaway.Throwaway, target: str, *headers: str, method: str = "GET") -> Reply:
+    reader, writer = await asyncio.open_connection("localhost", port, ssl=tls.client())
+    lines = [f"{method} {target} HTTP/1.1", "Host: localhost", "Connection: close", *headers, "", ""]
+    writer.write("\r\n".join(lines).encode("latin-1"))
+    received = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    head, _, body = received.partition(b"\r\n\r\n")
+    status, *fields = head.decode("latin-1").split("\r\n")
+    named = (line.partition(": ") for line in fields)
+    return Reply(int(status.split()[1]), {name.lower(): value for name, _, value in named}, body)
+
+
+async def test_a_provider_that_works_says_so(port: int, tls: throwaway.Throwaway) -> None:
+    reply = await ask(port, tls, "/health")
+    assert reply.status == 200
+    assert json.loads(reply.body) == {"status": "ok", "storage": True, "index": True, "queue": 3}
+    assert reply.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("health", "report"),
+    [
+        (
+            Health(storage=True, index=False, queue=0),
+            {"status": "unavailable", "storage": True, "index": False, "queue": 0},
+        ),
+        (
+            Health(storage=False, index=True, queue=None),
+            {"status": "unavailable", "storage": False, "index": True, "queue": None},
+        ),
+        (
+            OSError("disk is gone: /secret/path"),
+            {"status": "unavailable", "storage": False, "index": False, "queue": None},
+        ),
+    ],
+)
+async def test_a_provider_that_cannot_work_says_what_is_away(
+    port: int, tls: throwaway.Throwaway, state: State, health: Health | Exception, report: dict[str, object]
+) -> None:
+    state.health = health
+    reply = await ask(port, tls, "/health")
+    assert reply.status == 503
+    assert json.loads(reply.body) == report
+
+
+async def test_asking_often_does_not_check_often(port: int, tls: throwaway.Throwaway, state: State) -> None:
+    replies = await asyncio.gather(*(ask(port, tls, "/health") for _ in range(10)))
+    assert {reply.status for reply in replies} == {200}
+    assert state.asked < 10
+
+
+@pytest.mark.req("DIR-04")
+async def test_the_index_is_served_as_it_was_signed(port: int, tls: throwaway.Throwaway, state: State) -> None:
+    reply = await ask(port, tls, "/index.ldif.p7m")
+    assert (reply.status, reply.body) == (200, INDEX)
+    assert reply.headers["content-type"] == "application/pkcs7-mime; smime-type=signed-data"
+    again = await ask(port, tls, "/index.ldif.p7m", f"If-None-Match: {reply.headers['etag']}")
+    assert (again.status, again.body) == (304, b"")
+    state.index = b"newer"
+    newer = await ask(port, tls, "/index.ldif.p7m", f"If-None-Match: {reply.headers['etag']}")
+    assert (newer.status, newer.body) == (200, b"newer")
+
+
+async def test_without_an_index_there_is_no_such_page(port: int, tls: throwaway.Throwaway, state: State) -> None:
+    state.index = None
+    assert (await ask(port, tls, "/index.ldif.p7m")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/../../etc/passwd", 404),
+        ("GET", "/%00", 404),
+        ("POST", "/health", 405),
+        ("DELETE", "/index.ldif.p7m", 405),
+        ("HEAD", "/health", 200),
+    ],
+)
+async def test_nothing_else_is_there(
+    port: int, tls: throwaway.Throwaway, method: str, target: str, status: int
+) -> None:
+    reply = await ask(port, tls, target, method=method)
+    assert reply.status == status
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert "server" not in reply.headers
+
+
+async def test_a_huge_header_is_refused(port: int, tls: throwaway.Throwaway) -> None:
+    assert (await ask(port, tls, "/health", "X-Long: " + "a" * 1_000_000)).status in {400, 431}
+
+
+@pytest.mark.req("SEC-02")
+async def test_there_is_no_answer_in_clear(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert b"HTTP" not in await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /health HTTP/1.1\r\nHo"])
+async def test_who_never_finishes_a_request_is_left_alone(
+    port: int, tls: throwaway.Throwaway, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr(server_module, "_PATIENCE_SECONDS", 0.2)
+    reader, writer = await asyncio.open_connection("localhost", port, ssl=tls.client())
+    writer.write(said)
+    with contextlib.suppress(ConnectionResetError):
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+
+
+async def test_connections_are_bounded(port: int, tls: throwaway.Throwaway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "_MAX_CONNECTIONS", 2)
+    held = [await asyncio.open_connection("localhost", port, ssl=tls.client()) for _ in range(2)]
+    with pytest.raises((ConnectionError, IndexError, ssl.SSLError)):
+        await ask(port, tls, "/health")
+    for _, writer in held:
+        writer.close()
+
+
+async def test_a_new_certificate_shows_in_the_next_handshake(state: State, tmp_path: Path) -> None:
+    first, second = (throwaway.make(_folder(tmp_path, name)) for name in ("first", "second"))
+    context = first.server()
+    server = WebServer(application(state.check, lambda: None), context)
+    port = server.bind("127.0.0.1", 0)
+    await server.start()
+    assert (await ask(port, first, "/health")).status == 200
+    context.load_cert_chain(second.certificate, second.key)
+    assert (await ask(port, second, "/health")).status == 200
+    await server.close()
+
+
+async def test_signals_stay_with_the_gateway(port: int) -> None:
+    assert signal.getsignal(signal.SIGTERM) in {signal.SIG_DFL, signal.default_int_handler}
+
+
+async def test_it_listens_on_both_kinds_of_address(state: State, tls: throwaway.Throwaway) -> None:
+    server = WebServer(application(state.check, lambda: None), tls.server())
+    port = server.bind("localhost", 0)
+    await server.start()
+    assert (await ask(port, tls, "/health")).status == 200
+    await server.close()
+    with pytest.raises(OSError):
+        await ask(port, tls, "/health")
+
+
+def _folder(parent: Path, name: str) -> Path:
+    folder = parent / name
+    folder.mkdir()
+    return folder
