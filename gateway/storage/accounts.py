@@ -1,12 +1,12 @@
 """Who is here: local domains, mailboxes with their aliases, accounts and their passwords."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, select, union_all, update
+from sqlalchemy import Connection, bindparam, delete, select, true, union_all, update
 
 from gateway.storage.statements import Statement, insert_ignoring, insert_into
 from gateway.storage.tables import account_passwords, accounts, aliases, domains, mailboxes
@@ -23,12 +23,14 @@ __all__ = [
     "MailboxRef",
     "NewAccount",
     "account_by_address",
+    "active_among",
     "add_account",
     "add_alias",
     "add_device",
     "add_domain",
     "addresses_of",
     "credentials_of",
+    "is_active",
     "list_accounts",
     "local_domains",
     "mailbox_of",
@@ -137,11 +139,17 @@ _KEYS = Statement(
         select(aliases.c.address_key).where(aliases.c.mailbox_id == bindparam("mailbox")),
     )
 )
+_IS_ACTIVE = Statement(
+    select(accounts.c.id).where(accounts.c.id == bindparam("account"), accounts.c.active.is_(True))
+)
 _ADD_MAILBOX = insert_into(mailboxes, returning="id")
 _ADD_ACCOUNT = insert_into(accounts, returning="id")
 _ADD_ALIAS = insert_into(aliases)
 _ADD_PASSWORD = insert_into(account_passwords, returning="id")
 _CHANGED = Statement(update(accounts).where(accounts.c.id == bindparam("account")).values(changed_at=bindparam("at")))
+_IS_ACTIVE = Statement(
+    select(accounts.c.id).where(accounts.c.id == bindparam("account"), accounts.c.active == true())
+)
 _ACTIVE = Statement(
     update(accounts)
     .where(accounts.c.id == bindparam("account"))
@@ -226,6 +234,11 @@ def account_by_address(connection: Connection, address: str) -> Account | None:
     return _account(row) if row else None
 
 
+def active_among(connection: Connection, account_ids: Collection[int]) -> frozenset[int]:
+    """Those of the accounts that may be signed in."""
+    return frozenset(each for each in account_ids if _IS_ACTIVE.one(connection, {"account": each}))
+
+
 def list_accounts(connection: Connection) -> list[Account]:
     return [_account(row) for row in _ACCOUNTS.all(connection, {})]
 
@@ -304,6 +317,11 @@ def remove_device(connection: Connection, account_id: int, lookup: str, at: date
 def set_active(connection: Connection, account_id: int, at: datetime, *, active: bool) -> None:
     """Let an account sign in, or no longer; its mailbox goes on receiving."""
     _ACTIVE.run(connection, {"account": account_id, "active": active, "at": micros(at)})
+
+
+def is_active(connection: Connection, account_id: int) -> bool:
+    """Whether the account is there and may be signed in."""
+    return _IS_ACTIVE.one(connection, {"account": account_id}) is not None
 
 
 def _refuse_unless_free(connection: Connection, address: str, *, operator: bool) -> None:
