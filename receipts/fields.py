@@ -6,7 +6,6 @@ Nothing here raises on what others wrote: a value that follows no grammar is rea
 import binascii
 import re
 from collections.abc import Mapping
-from itertools import islice
 from urllib.parse import unquote_to_bytes
 
 __all__ = ["MAX_TEXT", "Parameters", "decode_words", "parse_parameters", "unfold", "without_comments"]
@@ -70,11 +69,9 @@ def parse_parameters(value: bytes) -> tuple[str, Parameters]:
     if not semicolon:
         return word, {}
     parameters: dict[str, str] = {}
-    for match in islice(_PARAMETER.finditer(text, len(first)), MAX_PARAMETERS):
-        parameters.setdefault(match[1].lower(), _unquoted(match[2]))
-    if any("*" in name for name in parameters):
-        return word, _joined_sections(parameters)
-    return word, parameters
+    for name, raw in _PARAMETER.findall(text, len(first))[:MAX_PARAMETERS]:
+        parameters.setdefault(name.lower(), _unquoted(raw))
+    return word, _joined_sections(parameters) if "*" in text else parameters
 
 
 def without_comments(text: str) -> str | None:

@@ -9,7 +9,7 @@ bytes inside a multipart are searched once for its delimiter, in windows, so tha
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -124,7 +124,7 @@ class _Scan:
             if limit < stop:
                 faults.append(Fault.HEADER_TOO_LONG)
         block = window.read(start, end)
-        faults += _line_faults(block)
+        _check_lines(block, faults)
         fields, by_name = self._read_fields(block, start, faults)
         return Header(tuple(fields), start, body_start, tuple(dict.fromkeys(faults)), by_name)
 
@@ -136,22 +136,22 @@ class _Scan:
             del lines[self._fields_left :]
             faults.append(Fault.TOO_MANY_FIELDS)
         self._fields_left -= len(lines)
+        if len(block) > self._limits.field and max(map(len, lines), default=0) > self._limits.field:
+            faults.append(Fault.FIELD_TOO_LONG)
         fields: list[Field] = []
         by_name: dict[str, list[Field]] = {}
         for line in lines:
-            stop = start + len(line) + 2
-            raw, colon, value = line.partition(b":")
-            if raw.translate(None, _NAME_BYTES):
+            name, colon, value = line.partition(b":")
+            if name.translate(None, _NAME_BYTES):
                 faults.append(Fault.BAD_FIELD_NAME if colon else Fault.NOT_A_FIELD)
-                raw = raw.strip(b" \t")
-            if raw and colon:
-                field = Field(raw.decode("latin-1"), value, start, stop)
+                name = name.strip(b" \t")
+            stop = start + len(line) + 2
+            if name and colon:
+                field = Field(name.decode("latin-1"), value, start, stop)
                 fields.append(field)
                 by_name.setdefault(field.name.lower(), []).append(field)
             else:
                 faults.append(Fault.NOT_A_FIELD)
-            if len(line) > self._limits.field:
-                faults.append(Fault.FIELD_TOO_LONG)
             start = stop
         return fields, by_name
 
@@ -212,14 +212,14 @@ class _Scan:
         return None
 
 
-def _line_faults(block: bytes) -> Iterator[Fault]:
+def _check_lines(block: bytes, faults: list[Fault]) -> None:
     lines = block.count(b"\r\n")
     if block.count(b"\n") != lines or block.count(b"\r") != lines:
-        yield Fault.BARE_LINE_END
+        faults.append(Fault.BARE_LINE_END)
     if not block.isascii():
-        yield Fault.EIGHT_BIT_HEADER
+        faults.append(Fault.EIGHT_BIT_HEADER)
     if b"\0" in block:
-        yield Fault.NUL_IN_HEADER
+        faults.append(Fault.NUL_IN_HEADER)
 
 
 def _content_type(header: Header, default: str, faults: list[Fault]) -> tuple[str, Parameters]:
