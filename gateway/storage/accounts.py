@@ -139,9 +139,6 @@ _KEYS = Statement(
         select(aliases.c.address_key).where(aliases.c.mailbox_id == bindparam("mailbox")),
     )
 )
-_IS_ACTIVE = Statement(
-    select(accounts.c.id).where(accounts.c.id == bindparam("account"), accounts.c.active.is_(True))
-)
 _ADD_MAILBOX = insert_into(mailboxes, returning="id")
 _ADD_ACCOUNT = insert_into(accounts, returning="id")
 _ADD_ALIAS = insert_into(aliases)
