@@ -65,16 +65,17 @@ class Maildrop:
         """The lines of UIDL, many at once."""
         return self._lines(lambda number, entry: b"%d %s\r\n" % (number, entry.token.encode("ascii")))
 
-    def after(self, number: int, room: int, most: int) -> tuple[Entry, ...]:
-        """The unmarked messages that follow ``number``, at most ``most``, while they fit into ``room`` bytes."""
-        following: list[Entry] = []
-        for entry in (self.entry(later) for later in range(number + 1, number + 1 + most)):
+    def after(self, number: int, room: int, most: int) -> tuple[int, ...]:
+        """Numbers of the unmarked messages that follow ``number``, at most ``most``, that fit into ``room`` bytes."""
+        following: list[int] = []
+        for later in range(number + 1, number + 1 + most):
+            entry = self.entry(later)
             if entry is None:
                 continue
             room -= entry.size
             if room < 0:
                 break
-            following.append(entry)
+            following.append(later)
         return tuple(following)
 
     def _lines(self, line: "_Line") -> Iterator[bytes]:

@@ -19,7 +19,7 @@ from gateway.mailbox.stuffing import stuffed, top
 from receipts.errors import GatewayError
 from receipts.octets import InMemory, Octets
 
-__all__ = ["Maildrops", "Pop3Server"]
+__all__ = ["Maildrops", "Opened", "Pop3Server"]
 
 log = logging.getLogger(__name__)
 
@@ -28,20 +28,27 @@ _AHEAD_MESSAGES: Final = 50
 _TURN: Final = 100  # commands of one client before the others get their turn
 
 
+class Opened(Protocol):
+    """The mailbox of one holder. Methods raise TemporaryError when storage is away."""
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """Its messages in order of arrival, as they were when it was opened."""
+        ...
+
+    async def read(self, positions: Sequence[int], /) -> Sequence[Octets | None]:
+        """The bytes of the entries at these positions, from 0; None for one that is gone."""
+        ...
+
+    async def delete(self, ids: Sequence[int], /) -> object:
+        """Remove these messages, in one transaction."""
+        ...
+
+
 class Maildrops(Protocol):
-    """The mailboxes of holders. Each method raises TemporaryError when storage is away."""
+    """Opens mailboxes. Raises TemporaryError when storage is away."""
 
-    async def open(self, holder: Holder) -> Sequence[Entry]:
-        """The messages of the holder's mailbox, in order of arrival."""
-        ...
-
-    async def read(self, holder: Holder, entries: Sequence[Entry]) -> Sequence[Octets | None]:
-        """Their bytes; None for one that is gone."""
-        ...
-
-    async def delete(self, holder: Holder, ids: Sequence[int]) -> None:
-        """Remove these messages of the holder's mailbox, in one transaction."""
-        ...
+    async def open(self, holder: Holder, /) -> Opened: ...
 
 
 class Pop3Server:
@@ -143,12 +150,13 @@ class _Session:
         self._tls = tls
         self._dialogue = Dialogue(tls=tls)
         self._holder: Holder | None = None
+        self._opened: Opened | None = None
         self._leave_live: Callable[[], None] | None = None
         self._bad = 0
         self._failures = 0
         self._midway = False  # part of a message is out: no further word may follow
         self._last = 0  # number of the message sent last
-        self._ahead: dict[int, Octets | None] = {}
+        self._ahead: dict[int, Octets | None] = {}  # number -> message, read before it was asked for
         self._sent = 0
         self._began = time.monotonic()
         self.farewell = replies.SHUTDOWN
@@ -256,8 +264,8 @@ class _Session:
         if server.live is not None:
             self._leave_live = server.live.enter(who.account_id, lambda: self.end(replies.SIGNED_OUT))
         self._ticket.signed_in()
-        drop = Maildrop(await server.maildrops.open(who))
-        connection.write(self._dialogue.signed_in(drop))
+        self._opened = await server.maildrops.open(who)
+        connection.write(self._dialogue.signed_in(Maildrop(self._opened.entries)))
         return False
 
     async def _turn_away(self, why: SignInFailure) -> bool:
@@ -285,23 +293,23 @@ class _Session:
 
     async def _message(self, number: int, entry: Entry, *, whole: bool) -> Octets | None:
         """The message; a client that takes one after the other gets the next ones from one reading."""
-        assert self._holder is not None
-        if entry.id not in self._ahead:
-            wanted: tuple[Entry, ...] = (entry,)
+        assert self._opened is not None
+        if number not in self._ahead:
+            wanted = [number]
             if whole and number == self._last + 1 and number > 1 and (drop := self._dialogue.maildrop) is not None:
                 wanted += drop.after(number, _AHEAD_BYTES - entry.size, _AHEAD_MESSAGES)
-            read = await self._server.maildrops.read(self._holder, wanted)
-            self._ahead = {each.id: message for each, message in zip(wanted, read, strict=True)}
+            read = await self._opened.read([each - 1 for each in wanted])
+            self._ahead = dict(zip(wanted, read, strict=True))
         self._last = number
-        return self._ahead.pop(entry.id)
+        return self._ahead.pop(number)
 
     async def _leave(self, marked: tuple[int, ...]) -> None:
         if marked:
-            assert self._holder is not None
+            assert self._opened is not None
             try:
-                await self._server.maildrops.delete(self._holder, marked)
+                await self._opened.delete(marked)
             except GatewayError:
-                log.warning("pop3 deletions failed", extra={"account": self._holder.account_id}, exc_info=True)
+                log.warning("pop3 deletions failed", exc_info=True)
                 self._connection.write(replies.KEPT)
                 return
         self._connection.write(replies.FAREWELL)
