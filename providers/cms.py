@@ -67,7 +67,7 @@ class SignerInfo:
     """One signature and what it says about itself."""
 
     issuer: bytes | None  # DER of the Name; None when the signer is named by key identifier
-    serial: bytes | None  # content of the INTEGER
+    serial: bytes | None  # the whole element
     key_identifier: bytes | None
     digest_algorithm: Algorithm
     signature_algorithm: Algorithm
@@ -175,8 +175,8 @@ def _signer_info(data: bytes, at: int, end: int) -> SignerInfo:
     if tag == SEQUENCE:
         _, after_issuer = expect(data, body, stop, SEQUENCE)
         issuer = data[body:after_issuer]
-        first, last = expect(data, after_issuer, stop, INTEGER)
-        serial = data[first:last]
+        _, last = expect(data, after_issuer, stop, INTEGER)
+        serial = data[after_issuer:last]
     elif tag == KEY_IDENTIFIER:
         key_identifier = data[body:stop]
     else:
@@ -189,14 +189,14 @@ def _signer_info(data: bytes, at: int, end: int) -> SignerInfo:
         attributes = _attributes(data, body, stop)
         at = stop
     signature_algorithm, at = _algorithm(data, at, end)
-    body, _ = expect(data, at, end, OCTET_STRING)
+    body, stop = expect(data, at, end, OCTET_STRING)
     return SignerInfo(
         issuer=issuer,
         serial=serial,
         key_identifier=key_identifier,
         digest_algorithm=digest_algorithm,
         signature_algorithm=signature_algorithm,
-        signature=data[body:_],
+        signature=data[body:stop],
         signed=signed,
         attributes=attributes,
     )

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Protocol
 
+from providers.certificates import issuer_and_serial
 from providers.cms import (
     CONTEXT_0,
     CONTEXT_1,
@@ -29,8 +30,6 @@ from providers.der import (
     OCTET_STRING,
     SEQUENCE,
     SET,
-    element,
-    expect,
     object_identifier,
     tlv,
 )
@@ -110,7 +109,7 @@ def signed_data(signer: Signer, digest: bytes, at: datetime, *, content: bytes |
     signer_info = tlv(
         SEQUENCE,
         tlv(INTEGER, b"\x01"),
-        _issuer_and_serial(signer.certificate),
+        tlv(SEQUENCE, *issuer_and_serial(signer.certificate)),
         SHA256,
         tlv(CONTEXT_0, attributes),
         signer.algorithm.value,
@@ -160,19 +159,6 @@ def _time(at: datetime) -> bytes:
     if 1950 <= at.year < 2050:
         return tlv(UTC_TIME, at.strftime("%y%m%d%H%M%SZ").encode())
     return tlv(GENERALIZED_TIME, at.strftime("%Y%m%d%H%M%SZ").encode())
-
-
-def _issuer_and_serial(certificate: bytes) -> bytes:
-    """IssuerAndSerialNumber of a certificate (RFC 5280 section 4.1)."""
-    start, end = expect(certificate, 0, len(certificate), SEQUENCE)
-    at, end = expect(certificate, start, end, SEQUENCE)
-    if certificate[at] == CONTEXT_0:
-        _, _, at = element(certificate, at, end)
-    _, after_serial = expect(certificate, at, end, INTEGER)
-    serial = certificate[at:after_serial]
-    _, issuer_at = expect(certificate, after_serial, end, SEQUENCE)
-    _, issuer_end = expect(certificate, issuer_at, end, SEQUENCE)
-    return tlv(SEQUENCE, certificate[issuer_at:issuer_end], serial)
 
 
 def _digest(content: Octets, boundary: bytes) -> bytes:

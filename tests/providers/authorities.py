@@ -8,6 +8,8 @@ from pathlib import Path
 
 from gateway.drivers.keyfiles import KeyKind, PrivateKey, new_key
 from gateway.lab.authority import Authority, Issued
+from providers.chains import Trust
+from providers.directory import Directory, ProviderRecord, read_directory, write_ldif
 from providers.sealing import Signer
 from receipts.octets import Octets
 from receipts.writer import Unsealed
@@ -90,3 +92,23 @@ class BrokenSigner:
         from receipts.errors import SigningUnavailable
 
         raise SigningUnavailable("gone")
+
+
+def records(net: Network) -> list[ProviderRecord]:
+    return [
+        ProviderRecord(
+            name=name,
+            certificates=(issued.der,),
+            mail_receipt=address,
+            managed_domains=frozenset({address.partition("@")[2]}),
+        )
+        for name, address, issued in ((ALFA, ALFA_ADDRESS, net.alfa), (BETA, BETA_ADDRESS, net.beta))
+    ]
+
+
+def directory(net: Network) -> Directory:
+    return read_directory(write_ldif(records(net)))
+
+
+def trust(net: Network) -> Trust:
+    return Trust((net.authority.root.der,))
