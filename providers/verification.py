@@ -108,7 +108,7 @@ def verify_signature(
     at = at or subject.info.signing_time
     provider = directory.by_certificate(subject.certificate.der) if directory and subject.certificate else None
     checks = (
-        _structure(root, data),
+        _structure(root, data, digests["sha256"]),
         Check(CheckName.DIGEST, subject.digest.ok, subject.digest.detail),
         Check(CheckName.SIGNATURE, subject.signature.ok, subject.signature.detail),
         *_certificate_checks(subject.certificate, data, trust, at, cache),
@@ -180,7 +180,8 @@ def _subject(info: SignerInfo, data: SignedData, digests: Mapping[DigestName, by
     return _Subject(info, certificate, digest, check_signature(info, certificate, digests))
 
 
-def _structure(root: Part, data: SignedData) -> Check:
+def _structure(root: Part, data: SignedData, sha256: bytes) -> Check:
+    """Content inside the signature is tolerated when it repeats the signed part: openssl's -stream leaves it there."""
     wrong = []
     if len(root.children) != 2:
         wrong.append(f"{len(root.children)} parts instead of two")
@@ -188,9 +189,9 @@ def _structure(root: Part, data: SignedData) -> Check:
         wrong.append("it names another kind of signature")
     if len(data.signers) != 1:
         wrong.append(f"{len(data.signers)} signatures instead of one")
-    if data.content is not None:
+    if data.content is not None and hashlib.sha256(data.content).digest() != sha256:
         wrong.append("the signature brings content of its own")
-    return Check(CheckName.STRUCTURE, not wrong, "; ".join(wrong) or "content and one detached CMS signature")
+    return Check(CheckName.STRUCTURE, not wrong, "; ".join(wrong) or "content and one CMS signature")
 
 
 def _certificate_checks(
