@@ -37,7 +37,7 @@ bench: $(VENV)/runtime.stamp
 	@$(BIN)/ceralacca bench $(ARGS)
 
 mutants: $(VENV)/development.stamp tools
-	@$(BIN)/python -m tests.mutants $(ARGS)
+	@$(BIN)/python -m tests.mutants.run $(ARGS)
 
 docs: $(VENV)/development.stamp
 	@$(BIN)/ceralacca example-config > config/gateway.example.toml
