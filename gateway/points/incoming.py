@@ -105,6 +105,7 @@ WRONG_DOMAIN = Fault(
 )
 TOO_OLD = Fault("Data di certificazione troppo remota", "Certified too long ago")
 IN_THE_FUTURE = Fault("Data di certificazione futura", "Certified in the future")
+OTHER_BYTES = Fault("Identificativo già usato per un altro messaggio", "Identifier already used for another message")
 NOT_ADDRESSED = Fault("Destinatario non presente fra quelli certificati", "Recipient not among the certified ones")
 
 
