@@ -72,11 +72,12 @@ class Box:
         self.broken: Exception | None = None
         self.opened = 0
         self.readings: list[int] = []
+        self._last = 0
         for message in messages:
             self.add(message)
 
     def add(self, message: bytes | Octets) -> None:
-        number = len(self.kept) + 1
+        number = self._last = self._last + 1
         octets = Octets.of(message) if isinstance(message, bytes) else message
         self.kept.append(Kept(number, hashlib.sha256(b"%d" % number).hexdigest()[:32], octets))
 
@@ -122,6 +123,14 @@ class House:
     async def start(self) -> None:
         self.clear = await self.server.listen("localhost", 0, implicit_tls=False)
         self.secure = await self.server.listen("localhost", 0, implicit_tls=True)
+
+    async def emptied(self) -> None:
+        """Nobody has a mailbox open any more."""
+        for _ in range(500):
+            if not self.server.open_mailboxes:
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("a session does not end")
 
     async def sign_in(self, user: str, password: str, peer: Peer) -> Holder | SignInFailure:
         self.peers.append(peer)
