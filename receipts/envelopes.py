@@ -7,6 +7,7 @@ from typing import Protocol
 from receipts.daticert import write_daticert
 from receipts.facts import CertificationData
 from receipts.headers import RawField, copied, date, line, mailbox, visible
+from receipts.identifiers import is_smtp_address
 from receipts.notifications import reference_field, stated, subject_field
 from receipts.octets import Octets
 from receipts.texts import Reason, anomaly_text, text_of
@@ -123,4 +124,4 @@ def _reply_to(header: Fields, author: str) -> bytes:
     """The message's own Reply-To; one is made of the author where it says nothing."""
     if any(field.value.strip() for field in header.all("Reply-To")):
         return _copied(header, "Reply-To")
-    return line("Reply-To", author) if author.isascii() and author.isprintable() and author else b""
+    return line("Reply-To", author) if is_smtp_address(author) else b""

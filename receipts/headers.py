@@ -25,6 +25,7 @@ _PIECE_LIMIT = 60  # of a parameter value, before it is continued (RFC 2231 3)
 
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _UNSIGHTLY = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_LONE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TOKEN = re.compile(" *[^ ]+| +")
 _WORD_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")  # RFC 2047 5 (3)
@@ -114,8 +115,8 @@ def offset(at: datetime) -> str:
 
 
 def copied(field: RawField) -> bytes:
-    """A field exactly as it was read, folds and all."""
-    return field.name.encode("latin-1") + b":" + field.value + CRLF
+    """A field exactly as it was read, folds and all; only a lone CR or LF, its end to some readers, becomes a space."""
+    return field.name.encode("latin-1") + b":" + _LONE_END.sub(b" ", field.value) + CRLF
 
 
 def parameter(name: str, value: str) -> bytes:
