@@ -5,8 +5,13 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
+
+from lxml import etree
+from lxml.etree import _Element
 
 from receipts.acceptance import acceptance_receipt
 from receipts.brief import brief_copy
@@ -83,6 +88,55 @@ def built(case: Path) -> Unsealed:
 def written(message: Unsealed) -> bytes:
     """The unsealed message as a file that any mail program can open."""
     return message.headers + b"MIME-Version: 1.0\r\n" + message.content.read()
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A golden message as built now, and as other people's parsers read it."""
+
+    case: Path
+    facts: dict[str, Any]
+    header: bytes
+    content: bytes
+    tree: EmailMessage
+
+    @classmethod
+    def of(cls, case: Path) -> "Golden":
+        message = built(case)
+        file = written(message)
+        tree = message_from_bytes(file, policy=policy.default)
+        assert isinstance(tree, EmailMessage)
+        return cls(case, facts_of(case), message.headers, message.content.read(), tree)
+
+    @property
+    def kind(self) -> str:
+        return self.case.parent.name
+
+    @property
+    def original(self) -> bytes:
+        """The message on which the case rests."""
+        return (self.case / "original.eml").read_bytes()
+
+    def values(self, name: str) -> list[str]:
+        return [str(value) for value in self.tree.get_all(name, [])]
+
+    def shape(self) -> list[str]:
+        return [part.get_content_type() for part in self.tree.iter_parts()]
+
+    def text(self, subtype: str) -> str:
+        alternative = next(self.tree.iter_parts())
+        return str(next(p for p in alternative.iter_parts() if p.get_content_subtype() == subtype).get_content())
+
+    def certification(self) -> _Element:
+        """The root element of ``daticert.xml``."""
+        part = next(part for part in self.tree.iter_parts() if part.get_content_type() == "application/xml")
+        return etree.fromstring(part.get_payload(decode=True))
+
+    def enclosed(self) -> bytes:
+        """The bytes of ``postacert.eml``, cut out by hand."""
+        delimiter = f"\r\n--mx{self.facts['token']}".encode("ascii")
+        part = self.content.split(delimiter)[-2]
+        return part.partition(b"\r\n\r\n")[2]
 
 
 def _read(message: Octets) -> Original:
