@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {  # name: where it is, first line of 
         "gateway.commands.config:example_config",
         "Print an annotated configuration with every setting.",
     ),
+    "index": ("gateway.commands.index:app", "Look into the index of certified providers, or sign one."),
 }
 
 
