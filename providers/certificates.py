@@ -64,7 +64,7 @@ def read_certificate(der: bytes) -> CertificateFacts:
         raise CertificateError("larger than any certificate we read")
     try:
         return _facts(x509.load_der_x509_certificate(der), der)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except Exception as error:  # the library's own exceptions have no class in common
         raise CertificateError("not a certificate that can be read") from error
 
 

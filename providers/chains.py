@@ -111,12 +111,11 @@ def verify_chain(leaf: bytes, intermediates: Iterable[bytes], trust: Trust, at: 
     try:
         store = _store(trust, at)
         context = X509StoreContext(store, load_certificate(FILETYPE_ASN1, leaf), _loaded(intermediates))
-        verified = context.get_verified_chain()
+        found = [certificate.to_cryptography() for certificate in context.get_verified_chain()]
     except X509StoreContextError as error:
         return Chain(False, str(error))
     except (OpenSslError, ValueError) as error:
         return Chain(False, f"a certificate cannot be read ({type(error).__name__})")
-    found = [certificate.to_cryptography() for certificate in verified]
     return Chain(
         True,
         " < ".join(each.subject.rfc4514_string() for each in found[1:]) or "it is trusted itself",

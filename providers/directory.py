@@ -169,7 +169,7 @@ def _takes(record: ProviderRecord, previous: Directory | None) -> bool:
         return False
     holders = [previous.domains.get(domain) for domain in record.managed_domains]
     holders += [previous.by_certificate(certificate) for certificate in record.certificates]
-    return any(holder is not None and holder.name != record.name for holder in holders)
+    return any(holder is not None and holder.owner != record.owner for holder in holders)
 
 
 class _Book:
@@ -184,11 +184,11 @@ class _Book:
         """Why the record cannot be entered."""
         for domain in sorted(record.managed_domains):
             holder = self.domains.get(domain)
-            if holder is not None and holder.name != record.name:
+            if holder is not None and holder.owner != record.owner:
                 return f"{domain} is managed by {holder.name}"
         for certificate in record.certificates:
             holder = self.certificates.get(_sha1(certificate))
-            if holder is not None and holder.name != record.name:
+            if holder is not None and holder.owner != record.owner:
                 return f"it has a certificate of {holder.name}"
         return None
 

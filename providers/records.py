@@ -28,6 +28,8 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 _ADDRESS = re.compile(rf"(?=.{{1,254}}\Z){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
+_NAME_IN_DN = re.compile(r"(?:^|,)\s*providerName=((?:[^,\\]|\\.)*)", re.IGNORECASE)
+_UNESCAPED = re.compile(r"\\(.)")
 _ESCAPED = re.compile(r'([,+"\\<>;=]|^[ #]| $)')
 
 
@@ -46,6 +48,12 @@ class ProviderRecord:
     managed_domains: frozenset[str]  # lower-case A-labels
     ldif_url: str | None = None
     description: str | None = None
+    main: str | None = None  # the provider's name in the record's dn where it differs from ``name``
+
+    @property
+    def owner(self) -> str:
+        """Whose record this is, for comparing: the RFC's own example varies case, spaces and name (4.5.10)."""
+        return "".join((self.main or self.name).split()).casefold()
 
     @property
     def dn(self) -> str:
@@ -71,14 +79,16 @@ def read_record(record: LdifRecord) -> ProviderRecord:
     domains = record.all(DOMAINS)
     if not domains:
         raise RecordRefused("it manages no domain")
+    name, main = _single(record, NAME) or _missing(NAME), _named(record.dn)
     return ProviderRecord(
-        name=_single(record, NAME) or _missing(NAME),
+        name=name,
         unit=_single(record, UNIT),
         certificates=certificates,
         mail_receipt=_address(_single(record, MAIL_RECEIPT) or _missing(MAIL_RECEIPT)),
         managed_domains=frozenset(map(_domain, domains)),
         ldif_url=_single(record, LOCATION),
         description=_single(record, DESCRIPTION, several=True),
+        main=main if main != name else None,
     )
 
 
@@ -138,6 +148,11 @@ def _single(record: LdifRecord, name: str, *, several: bool = False) -> str | No
     if len(text) > MAX_NAME_CHARACTERS or not text.isprintable():
         raise RecordRefused(f"{name} is too long or holds control characters")
     return text
+
+
+def _named(dn: str) -> str | None:
+    found = _NAME_IN_DN.search(dn)
+    return _UNESCAPED.sub(r"\1", found[1]).strip() if found else None
 
 
 def _missing(name: str) -> str:
