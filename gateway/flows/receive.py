@@ -40,6 +40,8 @@ class ReceiveSettings:
     host: str  # by which name Received calls us
     ordinary_mail: Literal["wrap", "refuse"]
     max_envelope_age: timedelta
+    max_envelope_ahead: timedelta
+    receipt_expiry: timedelta  # how long receipts and notices wait for a server (D8)
     lease: Lease
 
 
@@ -128,7 +130,7 @@ class ReceiveFlow:
 
     def _decide(self, inspection: Inspection, known: _Known) -> "_Taking":
         effects = Effects(at=inspection.at, ids=self._ids)
-        taking = _Taking(inspection, effects, self._settings.lease, self._issuer.identity.service_address)
+        taking = _Taking(inspection, effects, self._settings, self._issuer.identity.service_address)
         if inspection.kind is ArrivalKind.TRANSPORT_ENVELOPE:
             self._envelope(taking, known)
         elif inspection.kind in (ArrivalKind.RECEIPT, ArrivalKind.SERVICE_RECEIPT):
@@ -151,6 +153,7 @@ class ReceiveFlow:
             inspection.arrival.reverse_path,
             at=inspection.at,
             max_age=self._settings.max_envelope_age,
+            max_ahead=self._settings.max_envelope_ahead,
         )
         right: list[str] = []
         wrong: dict[Fault, list[str]] = {}
@@ -174,6 +177,7 @@ class ReceiveFlow:
                 paths=right,
                 boxes=known.boxes,
                 received_field=self._received(inspection),
+                receipt_expiry=self._settings.receipt_expiry,
             )
         for reason, paths in wrong.items():
             self._wrap(taking, known, paths, reason)
@@ -226,7 +230,7 @@ class _Taking:
 
     inspection: Inspection
     effects: Effects
-    lease: Lease
+    settings: ReceiveSettings
     service_address: str
     answers: Answers | None = None
     filed: Filed | None = None
@@ -236,7 +240,7 @@ class _Taking:
         """The transaction. Raises Conflict if a fact that was decided on holds no longer."""
         if self.filed is not None and not self.filed.is_new(connection):
             return ()
-        kept = self.effects.perform(connection, self.lease)
+        kept = self.effects.perform(connection, self.settings.lease)
         if self.answers is not None:
             self.answers.remember(connection, kept)
         if self.filed is not None:
@@ -248,6 +252,7 @@ class _Taking:
                 service_address=self.service_address,
                 mail_receipt=self.inspection.provider.mail_receipt,
                 at=self.inspection.at,
+                expiry=self.settings.receipt_expiry,
             )
         return kept.leased
 

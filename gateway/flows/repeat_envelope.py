@@ -1,11 +1,10 @@
 """An envelope that comes again: nothing is decided again, but receipts that were lost leave once more (D4)."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from gateway.flows.take_envelope import RECEIPT_EXPIRY
 from gateway.storage import outbox, received
 from gateway.storage.outbox import NewOutboxRow
 from gateway.storage.received import ProcessedEnvelope
@@ -16,7 +15,13 @@ __all__ = ["repeat_answers"]
 
 
 def repeat_answers(
-    connection: Connection, seen: Sequence[ProcessedEnvelope], *, service_address: str, mail_receipt: str, at: datetime
+    connection: Connection,
+    seen: Sequence[ProcessedEnvelope],
+    *,
+    service_address: str,
+    mail_receipt: str,
+    at: datetime,
+    expiry: timedelta,
 ) -> None:
     """Queue the same bytes again, unless they still wait, or left too often or too lately.
 
@@ -42,7 +47,7 @@ def repeat_answers(
                 certified=True,
                 pec_msgid=envelope.pec_msgid,
                 at=at,
-                expires_at=at + RECEIPT_EXPIRY,
+                expires_at=at + expiry,
             )
             for body_id, kind, forward_path in lost
             if body_id is not None and kind is not None and body_id not in waiting

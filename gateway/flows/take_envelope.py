@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -25,7 +25,6 @@ from receipts.wire import ErrorKind, MessageKind, ReceiptForm
 
 __all__ = ["Answers", "answer_envelope"]
 
-RECEIPT_EXPIRY = timedelta(days=5)  # D8
 NO_MAILBOX = Fault("indirizzo non valido", "invalid address")
 
 
@@ -77,6 +76,7 @@ def answer_envelope(
     paths: Sequence[str],
     boxes: Mapping[str, MailboxRef],
     received_field: bytes,
+    receipt_expiry: timedelta,
 ) -> Answers:
     """Take charge of the envelope for ``paths``, deliver it where there is a mailbox, and issue what is due.
 
@@ -86,6 +86,7 @@ def answer_envelope(
     data = inspection.recognition.data
     assert data is not None
     answers = Answers(inspection, data)
+    post = _Post(effects, issuer.identity.service_address, data.pec_msgid, effects.at + receipt_expiry)
     stored = stored_form(Octets.of(received_field, inspection.message), inspection.arrival.reverse_path)
     for box_id in dict.fromkeys(boxes[path].id for path in paths if path in boxes):
         effects.file(
@@ -97,7 +98,7 @@ def answer_envelope(
         )
     answered = [path for path in paths if path not in boxes or boxes[path].kind is not BoxKind.SERVICE]
     if answered:
-        _take_charge(inspection, issuer, effects, answers, answered)
+        _take_charge(inspection, issuer, post, answers, answered)
     forms = _Forms(inspection)
     for path in answered:
         facts = replace(data, provider=issuer.identity.name, at=inspection.at, delivered_to=path)
@@ -107,21 +108,19 @@ def answer_envelope(
         else:
             answer = _Answer(path, EnvelopeEnd.NOT_DELIVERED, _not_delivered(facts, issuer))
         answers.answers.append(answer)
-        _send(effects, answer.issued, issuer, data, data.sender)
+        post.send(answer.issued, data.sender)
         event = Event.DELIVERY if answer.end is EnvelopeEnd.DELIVERED else Event.FAILURE
         effects.register(_entry(inspection, data, event, (path,), answer.issued.message_id, answer.issued.kind))
     return answers
 
 
-def _take_charge(
-    inspection: Inspection, issuer: Issuer, effects: Effects, answers: Answers, paths: Sequence[str]
-) -> None:
+def _take_charge(inspection: Inspection, issuer: Issuer, post: "_Post", answers: Answers, paths: Sequence[str]) -> None:
     data = answers.data
     facts = replace(data, provider=issuer.identity.name, at=inspection.at, taken_for=tuple(paths))
     to = inspection.provider.mail_receipt
     answers.take_charge = issuer.take_charge(facts, to)
-    _send(effects, answers.take_charge, issuer, data, to)
-    effects.register(
+    post.send(answers.take_charge, to)
+    post.effects.register(
         _entry(inspection, data, Event.RECEPTION, tuple(paths), answers.take_charge.message_id, MessageKind.ENVELOPE)
     )
 
@@ -131,16 +130,25 @@ def _not_delivered(facts: CertificationData, issuer: Issuer) -> Issued:
     return issuer.non_delivery(replace(facts, error=ErrorKind.NO_RECIPIENT, error_text=text))
 
 
-def _send(effects: Effects, issued: Issued, issuer: Issuer, data: CertificationData, to: str) -> None:
-    effects.send(
-        issued.message,
-        kind=issued.kind,
-        reverse_path=issuer.identity.service_address,
-        forward_path=to,
-        certified=True,
-        pec_msgid=data.pec_msgid,
-        expires_at=effects.at + RECEIPT_EXPIRY,
-    )
+@dataclass(frozen=True, slots=True)
+class _Post:
+    """Sends what this provider issues about one envelope."""
+
+    effects: Effects
+    service_address: str
+    pec_msgid: str
+    expires_at: datetime
+
+    def send(self, issued: Issued, to: str) -> None:
+        self.effects.send(
+            issued.message,
+            kind=issued.kind,
+            reverse_path=self.service_address,
+            forward_path=to,
+            certified=True,
+            pec_msgid=self.pec_msgid,
+            expires_at=self.expires_at,
+        )
 
 
 def _entry(

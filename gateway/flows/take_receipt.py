@@ -87,7 +87,6 @@ def file_receipt(
     addresses = reported_on(kind, data)
     competent = tuple(address for address in addresses if may_report_on(address, inspection.provider))
     stored = stored_form(Octets.of(received_field, _sharing(inspection, sent)), inspection.arrival.reverse_path)
-    for_provider = kind in (MessageKind.TAKE_CHARGE, MessageKind.VIRUS)
     for_users = [boxes[path] for path in inspection.arrival.forward_paths if path in boxes]
     targets = for_users if service_box is None else [service_box]
     for mailbox_id in dict.fromkeys(box.id for box in targets):

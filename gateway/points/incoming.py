@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from providers.directory import ProviderRecord
-from receipts.identifiers import address_key, domain_of
-
 from gateway.points.faults import Fault
+from providers.directory import ProviderRecord
 from receipts.facts import CertificationData
+from receipts.identifiers import address_key, domain_of
 from receipts.wire import BAD_SIGNATURE_PHRASE, MessageKind
 
 __all__ = [
@@ -29,8 +28,6 @@ __all__ = [
     "may_report_on",
     "transaction_fault",
 ]
-
-CLOCK_TOLERANCE = timedelta(hours=1)  # D1: how far ahead of us a peer's clock may be
 
 RECEIPTS = frozenset(MessageKind) - {MessageKind.ENVELOPE, MessageKind.ANOMALY}
 SERVICE_RECEIPTS = frozenset({MessageKind.TAKE_CHARGE, MessageKind.VIRUS})
@@ -110,7 +107,13 @@ NOT_ADDRESSED = Fault("Destinatario non presente fra quelli certificati", "Recip
 
 
 def transaction_fault(
-    data: CertificationData, signer: ProviderRecord, reverse_path: str, *, at: datetime, max_age: timedelta
+    data: CertificationData,
+    signer: ProviderRecord,
+    reverse_path: str,
+    *,
+    at: datetime,
+    max_age: timedelta,
+    max_ahead: timedelta,
 ) -> Fault | None:
     """What makes an envelope wrong for every recipient of its transaction (IP-07, IP-08; D1, D2)."""
     if domain_of(data.sender) not in signer.managed_domains:
@@ -119,7 +122,7 @@ def transaction_fault(
         return WRONG_SENDER
     if data.at < at - max_age:
         return TOO_OLD
-    if data.at > at + CLOCK_TOLERANCE:
+    if data.at > at + max_ahead:
         return IN_THE_FUTURE
     return None
 

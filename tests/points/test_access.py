@@ -1,10 +1,10 @@
 """The formal checks of the access point: each row, its fault, and that all faults are named together."""
 
 import pytest
-from receipts.scanner import scan
 
 from gateway.points.access import AccessRequest, formal_faults
 from receipts.octets import Octets
+from receipts.scanner import scan
 
 GOOD = {
     "From": "Anna <anna@alfa.example>",

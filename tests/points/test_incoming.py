@@ -4,15 +4,16 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
-from providers.directory import ProviderRecord
 
 from gateway.points import incoming
 from gateway.points.incoming import DECISIONS, Action, ArrivalKind, Scan, arrival_kind
+from providers.directory import ProviderRecord
 from receipts.facts import CertificationData, Recipient
 from receipts.wire import CertificationType, MessageKind, RecipientKind
 
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)
+HOUR = timedelta(hours=1)
 ALFA = ProviderRecord(
     name="Alfa PEC",
     unit=None,
@@ -92,7 +93,7 @@ def test_a_proven_message_is_what_its_signed_data_say(
     ],
 )
 def test_an_envelope_must_be_for_this_transaction(data: CertificationData, reverse_path: str, fault: object) -> None:
-    assert incoming.transaction_fault(data, ALFA, reverse_path, at=AT, max_age=WEEK) == fault
+    assert incoming.transaction_fault(data, ALFA, reverse_path, at=AT, max_age=WEEK, max_ahead=HOUR) == fault
 
 
 @pytest.mark.req("IP-07")
