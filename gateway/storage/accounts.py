@@ -144,9 +144,7 @@ _ADD_ACCOUNT = insert_into(accounts, returning="id")
 _ADD_ALIAS = insert_into(aliases)
 _ADD_PASSWORD = insert_into(account_passwords, returning="id")
 _CHANGED = Statement(update(accounts).where(accounts.c.id == bindparam("account")).values(changed_at=bindparam("at")))
-_IS_ACTIVE = Statement(
-    select(accounts.c.id).where(accounts.c.id == bindparam("account"), accounts.c.active == true())
-)
+_IS_ACTIVE = Statement(select(accounts.c.id).where(accounts.c.id == bindparam("account"), accounts.c.active == true()))
 _ACTIVE = Statement(
     update(accounts)
     .where(accounts.c.id == bindparam("account"))

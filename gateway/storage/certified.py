@@ -9,7 +9,8 @@ from sqlalchemy import BigInteger, Connection, Text, bindparam, func, or_, selec
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.points.tracking import FINAL, RecipientState
-from gateway.storage.statements import Statement, insert_into
+from gateway.storage.batch import Addition, batch_of
+from gateway.storage.statements import Statement
 from gateway.storage.tables import certified_messages, certified_recipients, submissions
 from gateway.storage.values import clean, instant, micros
 from receipts.identifiers import address_key
@@ -108,8 +109,8 @@ class Submitted:
     recipients: int
 
 
-_ADD_MESSAGE = insert_into(certified_messages, returning="id")
-_ADD_RECIPIENT = insert_into(certified_recipients)
+_ADD_MESSAGE = Addition(certified_messages)
+_ADD_RECIPIENT = Addition(certified_recipients)
 _MESSAGE = Statement(select(certified_messages).where(certified_messages.c.pec_msgid == bindparam("key")))
 _BY_MSGID = Statement(
     select(certified_messages.c.pec_msgid)
@@ -181,36 +182,36 @@ def _recording(insert: Any) -> Any:
     )
 
 
-_RECORD_SUBMISSION = Statement(
-    {"sqlite": _recording(sqlite.insert(submissions)), "postgresql": _recording(postgresql.insert(submissions))},
-    [column.name for column in submissions.columns],
+_RECORD_SUBMISSION = Addition(
+    submissions,
+    element={
+        "sqlite": _recording(sqlite.insert(submissions)),
+        "postgresql": _recording(postgresql.insert(submissions)),
+    },
 )
 
 
 def add_message(connection: Connection, new: NewCertifiedMessage) -> None:
     """Keep a message and its recipients. Recipients with the same address key must not occur twice."""
-    at = micros(new.at)
-    row = _ADD_MESSAGE.one(
-        connection,
-        {
-            "pec_msgid": new.pec_msgid,
-            "msgid": None if new.msgid is None else clean(new.msgid),
-            "account_id": new.account_id,
-            "sender": clean(new.sender),
-            "subject": None if new.subject is None else clean(new.subject),
-            "reply_to": clean(new.reply_to),
-            "receipt_form": new.receipt_form.value,
-            "at": at,
-            "recipients": len(new.recipients),
-            "original_body_id": new.original_body_id,
-            "envelope_body_id": new.envelope_body_id,
-        },
-    )
-    assert row is not None
-    _ADD_RECIPIENT.many(
-        connection,
-        [_recipient_row(row[0], position, recipient, at) for position, recipient in enumerate(new.recipients)],
-    )
+    at, batch = micros(new.at), batch_of(connection)
+    message_id = batch.new_id()
+    row = {
+        "id": message_id,
+        "pec_msgid": new.pec_msgid,
+        "msgid": None if new.msgid is None else clean(new.msgid),
+        "account_id": new.account_id,
+        "sender": clean(new.sender),
+        "subject": None if new.subject is None else clean(new.subject),
+        "reply_to": clean(new.reply_to),
+        "receipt_form": new.receipt_form.value,
+        "at": at,
+        "recipients": len(new.recipients),
+        "original_body_id": new.original_body_id,
+        "envelope_body_id": new.envelope_body_id,
+    }
+    batch.add(_ADD_MESSAGE, [row])
+    numbered = enumerate(new.recipients)
+    batch.add(_ADD_RECIPIENT, [_recipient_row(message_id, number, recipient, at) for number, recipient in numbered])
 
 
 def advance(
@@ -296,10 +297,14 @@ def find_submission(connection: Connection, account_id: int, digest: bytes, sinc
 
 def record_submission(
     connection: Connection, account_id: int, digest: bytes, pec_msgid: str, at: datetime, since: datetime
-) -> bool:
-    """Remember a submission; False if the same one took place after ``since``."""
-    values = {"account_id": account_id, "digest": digest, "pec_msgid": pec_msgid, "at": micros(at)}
-    return _RECORD_SUBMISSION.run(connection, values | {"since": micros(since)}) == 1
+) -> None:
+    """Remember a submission.
+
+    Raises:
+        Conflict: the same one took place after ``since``. It is raised before the commit, not by this function.
+    """
+    row = {"account_id": account_id, "digest": digest, "pec_msgid": pec_msgid, "at": micros(at)}
+    _RECORD_SUBMISSION.add(connection, [row | {"since": micros(since)}])
 
 
 def _recipient_row(message_id: int, position: int, recipient: NewRecipient, at: int) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Messages as segments: literal bytes, and ranges of contents that many messages share (D26).
 
-A content is a run of bytes known by its SHA-256 and kept once, in chunks. A body is a message: its row holds its own
-literal bytes and says which range of which content comes in between. ``purge`` removes what nobody refers to.
+A content is a run of bytes known by its SHA-256 and kept once: a small one in its row, a larger one in chunks. A body
+is a message: its row holds its own literal bytes and says which range of which content comes in between.
+``purge`` removes what nobody refers to.
 """
 
 import struct
@@ -10,12 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, Integer, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from gateway.storage.batch import Addition, Batch, batch_of
 from gateway.storage.errors import Conflict
-from gateway.storage.statements import Statement, insert_ignoring, insert_into
-from gateway.storage.tables import bodies, body_contents, content_chunks, contents
+from gateway.storage.statements import Statement
+from gateway.storage.tables import bodies, body_contents, chunk_sets, content_chunks, contents
 from gateway.storage.values import micros
 from receipts.octets import WINDOW, InMemory, Octets, Source, Span
 
@@ -29,45 +31,49 @@ FRESH: Final = timedelta(hours=1) // timedelta(microseconds=1)
 """How long a content that was referred to needs no new mark. Purging spares the marks of a day, so it never races."""
 
 _LITERAL: Final = struct.Struct(">BI")
-_RANGE: Final = struct.Struct(">BQQQ")
+_RANGE: Final = struct.Struct(">B32sQQ")
 
-_FIND = Statement(select(contents.c.id, contents.c.touched_at).where(contents.c.sha256 == bindparam("sha256")))
-_MARK_OF = Statement(select(contents.c.touched_at).where(contents.c.id == bindparam("id")))
-_TOUCH = Statement(
-    update(contents)
-    .where(contents.c.id == bindparam("content"), contents.c.sha256.isnot(None))
-    .values(touched_at=bindparam("at"))
+
+class _Contents(Addition):
+    """Contents, each once in a group, in one order for all, so that two nodes never wait for each other."""
+
+    def flush(self, connection: Connection, rows: list[Any]) -> None:
+        distinct = {row["sha256"]: row for row in rows}
+        super().flush(connection, [distinct[sha256] for sha256 in sorted(distinct)])
+
+
+def _greatest(insert: Any, larger: Any) -> Any:
+    return insert.on_conflict_do_update(
+        index_elements=["sha256"], set_={"touched_at": larger(contents.c.touched_at, insert.excluded.touched_at)}
+    )
+
+
+ADD_CONTENT: Final = _Contents(
+    contents,
+    element={
+        "sqlite": _greatest(sqlite.insert(contents), func.max),
+        "postgresql": _greatest(postgresql.insert(contents), func.greatest),
+    },
 )
-
-
-def _adding(insert: Any) -> Any:
-    """A content that another node adds at the same time is taken as it is, and marked."""
-    marked = {"touched_at": insert.excluded.touched_at}
-    return insert.on_conflict_do_update(index_elements=["sha256"], set_=marked).returning(contents.c.id)
-
-
-_ADD = Statement(
-    {"sqlite": _adding(sqlite.insert(contents)), "postgresql": _adding(postgresql.insert(contents))},
-    ["sha256", "size", "touched_at", "head"],
-)
-_ADD_CHUNK = insert_ignoring(content_chunks)
-_ADD_BODY = insert_into(bodies, returning="id")
-_REFER = insert_into(body_contents)
+ADD_CHUNK_SET: Final = Addition(chunk_sets)
+ADD_CHUNK: Final = Addition(content_chunks)
+_ADD_BODY = Addition(bodies)
+_REFER = Addition(body_contents)
+_WHOLE = Integer()
+_TOUCH = Statement(update(contents).where(contents.c.sha256 == bindparam("key")).values(touched_at=bindparam("at")))
+_MARK = Statement(select(contents.c.touched_at).where(contents.c.sha256 == bindparam("key")))
 _BODY = Statement(select(bodies.c.parts).where(bodies.c.id == bindparam("id")))
 _CONTENT = Statement(
-    select(contents.c.sha256, contents.c.size, contents.c.head).where(contents.c.id == bindparam("id"))
-)
-_HEAD = Statement(
-    select(func.substr(contents.c.head, bindparam("low"), bindparam("length"))).where(contents.c.id == bindparam("id"))
+    select(contents.c.size, contents.c.chunk_set_id, contents.c.data).where(contents.c.sha256 == bindparam("key"))
 )
 _CHUNKS = Statement(
     select(content_chunks.c.data)
-    .where(content_chunks.c.content_id == bindparam("id"))
+    .where(content_chunks.c.chunk_set_id == bindparam("chunks"))
     .order_by(content_chunks.c.number)
 )
-_CHUNK_DATA = Statement(
-    select(func.substr(content_chunks.c.data, bindparam("low"), bindparam("length"))).where(
-        content_chunks.c.content_id == bindparam("id"), content_chunks.c.number == bindparam("number")
+_PIECE = Statement(
+    select(func.substr(content_chunks.c.data, bindparam("low", type_=_WHOLE), bindparam("length", type_=_WHOLE))).where(
+        content_chunks.c.chunk_set_id == bindparam("chunks"), content_chunks.c.number == bindparam("number")
     )
 )
 
@@ -82,9 +88,9 @@ class Reader(Protocol):
 class StoredContent:
     """A content in the database. Its bytes are read a chunk at a time, each in a short read of its own."""
 
-    id: int
     sha256: bytes
     size: int
+    chunks: int  # the id of its chunk set
     reader: Reader = field(repr=False, compare=False)
 
     def pieces(self, start: int, stop: int) -> Iterator[bytes]:
@@ -95,11 +101,10 @@ class StoredContent:
             start += length
 
     def _piece(self, number: int, low: int, length: int) -> bytes:
-        values = {"id": self.id, "number": number, "low": low + 1, "length": length}
-        statement = _CHUNK_DATA if number else _HEAD
-        row = self.reader.read_now(lambda connection: statement.one(connection, values))
+        values = {"chunks": self.chunks, "number": number, "low": low + 1, "length": length}
+        row = self.reader.read_now(lambda connection: _PIECE.one(connection, values))
         if row is None or len(row[0]) != length:
-            raise Conflict(f"content {self.id} has lost bytes")
+            raise Conflict(f"content {self.sha256.hex()} has lost bytes")
         return bytes(row[0])
 
 
@@ -116,27 +121,27 @@ def save_many(connection: Connection, messages: Sequence[Octets], at: datetime) 
     Raises:
         Conflict: a stored content that a message refers to is gone.
     """
-    now = micros(at)
-    known: dict[bytes, int] = {}
+    now, batch = micros(at), batch_of(connection)
+    kept: set[bytes] = set()
     ids: list[int] = []
-    references: list[dict[str, int]] = []
     for message in messages:
-        used: set[int] = set()
+        body = batch.new_id()
+        ids.append(body)
+        used: set[bytes] = set()
         packed: list[bytes] = []
         for part in message.parts:
             if isinstance(part, bytes):
                 packed += (_LITERAL.pack(0, len(part)), part)
                 continue
-            content = known.get(part.source.sha256)
-            if content is None:
-                content = known[part.source.sha256] = _keep(connection, part.source, now)
-            used.add(content)
-            packed.append(_RANGE.pack(1, content, part.start, part.stop))
-        row = _ADD_BODY.one(connection, {"size": message.size, "created_at": now, "parts": b"".join(packed)})
-        assert row is not None
-        ids.append(row[0])
-        references += ({"body_id": row[0], "content_id": content} for content in used)
-    _REFER.many(connection, references)
+            sha256 = part.source.sha256
+            if sha256 not in kept:
+                _keep(connection, batch, part.source, now)
+                kept.add(sha256)
+            used.add(sha256)
+            packed.append(_RANGE.pack(1, sha256, part.start, part.stop))
+        batch.add(_ADD_BODY, [{"id": body, "size": message.size, "created_at": now, "parts": b"".join(packed)}])
+        if used:
+            batch.add(_REFER, [{"body_id": body, "sha256": sha256} for sha256 in used])
     return ids
 
 
@@ -151,74 +156,68 @@ def load(connection: Connection, body_id: int) -> Octets:
 
 def load_many(connection: Connection, body_ids: Sequence[int]) -> list[Octets]:
     """Messages that share contents: each content is read once."""
-    sources: dict[int, Source] = {}
+    sources: dict[bytes, Source] = {}
     return [_load(connection, body_id, sources) for body_id in body_ids]
 
 
-def _load(connection: Connection, body_id: int, sources: dict[int, Source]) -> Octets:
+def _load(connection: Connection, body_id: int, sources: dict[bytes, Source]) -> Octets:
     row = _BODY.one(connection, {"id": body_id})
     if row is None:
         raise LookupError(f"no body {body_id}")
     parts: list[bytes | Span] = []
-    for part in _unpacked(row[0]):
+    for part in _unpacked(bytes(row[0])):
         if isinstance(part, bytes):
             parts.append(part)
             continue
-        content, start, stop = part
-        source = sources.get(content)
+        sha256, start, stop = part
+        source = sources.get(sha256)
         if source is None:
-            source = sources[content] = _source(connection, content)
+            source = sources[sha256] = _source(connection, sha256)
         parts.append(Span(source, start, stop))
     return Octets.of(*parts)
 
 
-def _unpacked(packed: bytes) -> Iterator[bytes | tuple[int, int, int]]:
+def _unpacked(packed: bytes) -> Iterator[bytes | tuple[bytes, int, int]]:
     at = 0
     while at < len(packed):
         if packed[at]:
-            _, content, start, stop = _RANGE.unpack_from(packed, at)
+            _, sha256, start, stop = _RANGE.unpack_from(packed, at)
             at += _RANGE.size
-            yield content, start, stop
+            yield sha256, start, stop
         else:
             _, length = _LITERAL.unpack_from(packed, at)
             at += _LITERAL.size + length
             yield packed[at - length : at]
 
 
-def _source(connection: Connection, content: int) -> Source:
-    row = _CONTENT.one(connection, {"id": content})
+def _source(connection: Connection, sha256: bytes) -> Source:
+    row = _CONTENT.one(connection, {"key": sha256})
     if row is None:
-        raise LookupError(f"no content {content}")
-    sha256, size, head = bytes(row[0]), row[1], bytes(row[2])
+        raise LookupError(f"no content {sha256.hex()}")
+    size, chunks, data = row
+    if chunks is None:
+        return InMemory(bytes(data), sha256)
     if size > LOADED_WHOLE:
-        return StoredContent(content, sha256, size, connection.info["storage"])
-    if size > CHUNK:
-        head += b"".join(bytes(chunk) for (chunk,) in _CHUNKS.all(connection, {"id": content}))
-    return InMemory(head, sha256)
+        return StoredContent(sha256, size, chunks, connection.info["storage"])
+    return InMemory(b"".join(bytes(chunk) for (chunk,) in _CHUNKS.all(connection, {"chunks": chunks})), sha256)
 
 
-def _keep(connection: Connection, source: Source, now: int) -> int:
-    """The id of a content with these bytes, marked so that nobody removes it before it is referred to."""
-    if isinstance(source, StoredContent):
-        mark = _MARK_OF.one(connection, {"id": source.id})
-        found = (source.id, mark[0]) if mark else None
+def _keep(connection: Connection, batch: Batch, source: Source, now: int) -> None:
+    """Let there be a content with these bytes, marked so that nobody removes it before it is referred to."""
+    if isinstance(source, StoredContent) or source.size > CHUNK:
+        mark = _MARK.one(connection, {"key": source.sha256})
+        if mark is not None:
+            fresh = now - mark[0] < FRESH
+            if fresh or _TOUCH.run(connection, {"key": source.sha256, "at": now}):
+                return
+        if isinstance(source, StoredContent):
+            raise Conflict(f"content {source.sha256.hex()} is gone")
+    row = {"sha256": source.sha256, "size": source.size, "touched_at": now, "chunk_set_id": None, "data": None}
+    if source.size <= CHUNK:
+        row["data"] = b"".join(source.pieces(0, source.size))
     else:
-        found = _FIND.one(connection, {"sha256": source.sha256})
-    if found is not None:
-        content: int = found[0]
-        if now - found[1] < FRESH or _TOUCH.run(connection, {"content": content, "at": now}):
-            return content
-    if isinstance(source, StoredContent):
-        raise Conflict(f"content {source.id} is gone")
-    return _add(connection, source, now)
-
-
-def _add(connection: Connection, source: Source, now: int) -> int:
-    pieces = source.pieces(0, source.size)
-    head = next(pieces, b"")
-    row = _ADD.one(connection, {"sha256": source.sha256, "size": source.size, "touched_at": now, "head": head})
-    assert row is not None
-    content: int = row[0]
-    for number, piece in enumerate(pieces, start=1):
-        _ADD_CHUNK.run(connection, {"content_id": content, "number": number, "data": piece})
-    return content
+        chunks = row["chunk_set_id"] = batch.new_id()
+        pieces = enumerate(source.pieces(0, source.size))
+        batch.add(ADD_CHUNK_SET, [{"id": chunks, "created_at": now}])
+        batch.add(ADD_CHUNK, [{"chunk_set_id": chunks, "number": n, "data": piece} for n, piece in pieces])
+    batch.add(ADD_CONTENT, [row])

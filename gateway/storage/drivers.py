@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
+from psycopg.types.numeric import Int8Dumper
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from gateway.storage.batch import Batch
 from gateway.storage.errors import UnsafeStorage
 
 __all__ = ["Durability", "durability", "engines", "is_passing", "is_unavailable"]
@@ -36,21 +38,23 @@ def engines(url: URL, info: Any, readers: int) -> tuple[Engine, Engine]:
         reader = create_engine(url, pool_size=readers, max_overflow=-1)
         writer = create_engine(url, pool_size=1, max_overflow=1)
         _on_connect(reader, lambda raw: _prepare_sqlite(raw, read_only=True), info)
-        _on_connect(writer, lambda raw: _prepare_sqlite(raw, read_only=False), info)
+        _on_connect(writer, lambda raw: _prepare_sqlite(raw, read_only=False), info, writes=True)
         event.listen(reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
         event.listen(writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     else:
         reader = create_engine(url, pool_size=readers, max_overflow=3 * readers)
         writer = create_engine(url, pool_size=1, max_overflow=1)
         _on_connect(reader, lambda raw: _prepare_postgresql(raw, read_only=True), info)
-        _on_connect(writer, lambda raw: _prepare_postgresql(raw, read_only=False), info)
+        _on_connect(writer, lambda raw: _prepare_postgresql(raw, read_only=False), info, writes=True)
     return reader, writer
 
 
-def _on_connect(engine: Engine, prepare: Any, info: Any) -> None:
+def _on_connect(engine: Engine, prepare: Any, info: Any, *, writes: bool = False) -> None:
     def connected(raw: Any, entry: ConnectionPoolEntry) -> None:
         prepare(raw)
         entry.info["storage"] = info
+        if writes:
+            entry.info["batch"] = Batch()
 
     event.listen(engine, "connect", connected)
 
@@ -79,6 +83,7 @@ def _sqlite_durability(raw: sqlite3.Connection) -> tuple[tuple[str, str], ...]:
 
 
 def _prepare_postgresql(raw: "psycopg.Connection[Any]", *, read_only: bool) -> None:
+    raw.adapters.register_dumper(int, Int8Dumper)  # one type for all numbers: else each size is prepared anew
     with raw.cursor() as cursor:
         cursor.execute("SET synchronous_commit TO on")
         cursor.execute("SET TIME ZONE 'UTC'")

@@ -1,13 +1,16 @@
 """What lies in a mailbox: messages with an opaque id for life, folder, UID and modseq (D27)."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, Insert, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
+from gateway.storage.batch import Addition
+from gateway.storage.errors import Conflict
 from gateway.storage.statements import Statement
 from gateway.storage.tables import mailboxes, messages
 from gateway.storage.values import clean, instant, micros
@@ -59,20 +62,32 @@ class StoredMessage:
 _COUNT = Statement(
     update(mailboxes)
     .where(mailboxes.c.id == bindparam("mailbox"))
-    .values(last_uid=mailboxes.c.last_uid + 1, modseq=mailboxes.c.modseq + 1)
+    .values(last_uid=mailboxes.c.last_uid + bindparam("more"), modseq=mailboxes.c.modseq + bindparam("more"))
+    .returning(mailboxes.c.last_uid, mailboxes.c.modseq)
 )
 
 
-def _insert() -> Insert:
-    counted = select(mailboxes.c.last_uid).where(mailboxes.c.id == bindparam("mailbox_id")).scalar_subquery()
-    numbered = select(mailboxes.c.modseq).where(mailboxes.c.id == bindparam("mailbox_id")).scalar_subquery()
-    given = [column.name for column in messages.columns if column.name not in {"id", "uid", "modseq"}]
-    return messages.insert().values(
-        {name: bindparam(name, type_=messages.c[name].type) for name in given} | {"uid": counted, "modseq": numbered}
-    )
+class _Deliveries(Addition):
+    """Messages of a whole group, each under the next UID and modseq of its mailbox.
+
+    Mailboxes are taken in the order of their ids, so that two nodes never wait for each other.
+    """
+
+    def flush(self, connection: Connection, rows: list[Any]) -> None:
+        more = sorted(Counter(row["mailbox_id"] for row in rows).items())
+        counted = _COUNT.each(connection, [{"mailbox": mailbox, "more": number} for mailbox, number in more])
+        last: dict[int, tuple[int, int]] = {}
+        for (mailbox, number), found in zip(more, counted, strict=True):
+            if found is None:
+                raise Conflict(f"mailbox {mailbox} is gone")
+            last[mailbox] = (found[0] - number, found[1] - number)
+        for row in rows:
+            uid, modseq = last[row["mailbox_id"]]
+            row["uid"], row["modseq"] = last[row["mailbox_id"]] = (uid + 1, modseq + 1)
+        super().flush(connection, rows)
 
 
-_PUT = Statement(_insert())
+_PUT = _Deliveries(messages, without=("id",))
 _COLUMNS = (
     messages.c.id,
     messages.c.token,
@@ -105,18 +120,8 @@ _MODIFIED = Statement(
 
 
 def deliver(connection: Connection, new: Sequence[NewMessage]) -> None:
-    """Put messages into mailboxes, each under the next UID of its mailbox.
-
-    Mailboxes are taken in the order of their ids, so that two flows never wait for each other.
-    """
-    waiting = sorted(new, key=lambda message: message.mailbox_id)
-    while waiting:
-        batch = {message.mailbox_id: message for message in reversed(waiting)}  # the first one of each mailbox
-        chosen = sorted(batch.values(), key=lambda message: message.mailbox_id)
-        _COUNT.many(connection, [{"mailbox": message.mailbox_id} for message in chosen])
-        _PUT.many(connection, [_row(message) for message in chosen])
-        taken = {id(message) for message in chosen}
-        waiting = [message for message in waiting if id(message) not in taken]
+    """Put messages into mailboxes, each under the next UID of its mailbox."""
+    _PUT.add(connection, [_row(message) for message in new])
 
 
 def pop3_listing(connection: Connection, mailbox_id: int) -> list[StoredMessage]:

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
-from gateway.storage.statements import Statement, insert_into
+from gateway.storage.batch import Addition, batch_of
+from gateway.storage.statements import Statement
 from gateway.storage.tables import outbox
 from gateway.storage.values import clean, instant, micros
 
@@ -79,7 +80,7 @@ class Waiting:
 
 
 _COLUMNS = tuple(outbox.c)
-_ADD = insert_into(outbox, returning="id")
+_ADD = Addition(outbox)
 _DUE = (
     select(outbox.c.id)
     .where(
@@ -147,7 +148,10 @@ def enqueue(
         owner: the process that is going to try them at once, without claiming them; else whoever claims them.
         lease: how long they are left to it.
     """
-    return [_added(connection, row, owner, lease) for row in rows]
+    batch = batch_of(connection)
+    ids = [batch.new_id() for _ in rows]
+    batch.add(_ADD, [_new(row_id, row, owner, lease) for row_id, row in zip(ids, rows, strict=True)])
+    return ids
 
 
 def claim(connection: Connection, owner: str, now: datetime, *, limit: int, lease: timedelta) -> list[OutboxRow]:
@@ -216,30 +220,26 @@ def count(connection: Connection) -> Waiting:
     return Waiting(int(row[0]), int(row[1]), None if row[2] is None else instant(row[2]))
 
 
-def _added(connection: Connection, row: NewOutboxRow, owner: str | None, lease: timedelta) -> int:
+def _new(row_id: int, row: NewOutboxRow, owner: str | None, lease: timedelta) -> dict[str, Any]:
     at = micros(row.at)
-    found = _ADD.one(
-        connection,
-        {
-            "body_id": row.body_id,
-            "kind": str(row.kind),
-            "reverse_path": clean(row.reverse_path),
-            "forward_path": clean(row.forward_path),
-            "domain": row.domain,
-            "pec_msgid": row.pec_msgid,
-            "certified": row.certified,
-            "created_at": at,
-            "expires_at": None if row.expires_at is None else micros(row.expires_at),
-            "next_attempt_at": at,
-            "attempts": 0,
-            "last_reply": None,
-            "lease_owner": owner,
-            "leased_until": NOBODY if owner is None else micros(row.at + lease),
-            "held": False,
-        },
-    )
-    assert found is not None
-    return int(found[0])
+    return {
+        "id": row_id,
+        "body_id": row.body_id,
+        "kind": str(row.kind),
+        "reverse_path": clean(row.reverse_path),
+        "forward_path": clean(row.forward_path),
+        "domain": row.domain,
+        "pec_msgid": row.pec_msgid,
+        "certified": row.certified,
+        "created_at": at,
+        "expires_at": None if row.expires_at is None else micros(row.expires_at),
+        "next_attempt_at": at,
+        "attempts": 0,
+        "last_reply": None,
+        "lease_owner": owner,
+        "leased_until": NOBODY if owner is None else micros(row.at + lease),
+        "held": False,
+    }
 
 
 _NAMES = tuple(column.name for column in _COLUMNS)

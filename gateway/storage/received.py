@@ -1,6 +1,6 @@
 """What came from other providers, so that nothing is decided or issued twice (D4)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, or_, select, update
 
-from gateway.storage.errors import Conflict
-from gateway.storage.statements import Statement, insert_ignoring
+from gateway.storage.batch import Addition
+from gateway.storage.statements import Statement, ignoring, insert_ignoring
 from gateway.storage.tables import processed_envelopes, received_receipts
 from gateway.storage.values import clean, instant, micros
 from receipts.identifiers import address_key
@@ -76,7 +76,7 @@ _TABLE = processed_envelopes.c
 _SEEN = Statement(
     select(processed_envelopes).where(_TABLE.provider == bindparam("signer"), _TABLE.pec_msgid == bindparam("id"))
 )
-_RECORD = insert_ignoring(processed_envelopes)
+_RECORD = Addition(processed_envelopes, element=ignoring(processed_envelopes))
 _RESEND = Statement(
     update(processed_envelopes)
     .where(
@@ -108,11 +108,13 @@ def record_envelopes(connection: Connection, envelopes: Sequence[NewProcessedEnv
     """Remember ends.
 
     Raises:
-        Conflict: one of them was reached by another flow meanwhile.
+        Conflict: one of them was reached by another flow meanwhile. It is raised before the commit, not here.
     """
-    rows = sorted((_row(envelope) for envelope in envelopes), key=lambda row: str(row["address_key"]))
-    if _RECORD.many(connection, rows) != len(rows):
-        raise Conflict("an envelope was processed by another flow")
+    _RECORD.add(connection, sorted((_row(envelope) for envelope in envelopes), key=_key))
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return row["provider"], row["pec_msgid"], row["address_key"]
 
 
 def count_resend(connection: Connection, seen: ProcessedEnvelope, at: datetime) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, exists, func, or_, select, update
 
+from gateway.storage.batch import Addition
 from gateway.storage.statements import Statement, insert_into
 from gateway.storage.tables import register, register_chain, register_links
 from gateway.storage.values import clean, instant, micros
@@ -110,7 +111,7 @@ HASHED: Final = (
 )
 """The columns under a row's hash, in the order in which they go in."""
 
-_APPEND = Statement(register.insert(), [*HASHED, "hash"])
+_APPEND = Addition(register, without=("id",))
 _LEASE_CHAIN = Statement(
     update(register_chain)
     .where(or_(register_chain.c.lease_owner == bindparam("owner"), register_chain.c.leased_until <= bindparam("now")))
@@ -147,7 +148,7 @@ _MOVE = Statement(
 
 def append(connection: Connection, entries: Sequence[RegisterEntry]) -> None:
     """Write events into the register."""
-    _APPEND.many(connection, [entry.row for entry in entries])
+    _APPEND.add(connection, [entry.row for entry in entries])
 
 
 def link(connection: Connection, owner: str, now: datetime, *, limit: int = 10_000, sweep: bool = False) -> int:

@@ -7,10 +7,11 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from gateway.storage.content import CHUNK, StoredContent
+from gateway.storage.batch import batch_of
+from gateway.storage.content import ADD_CHUNK, ADD_CHUNK_SET, ADD_CONTENT, CHUNK, StoredContent
 from gateway.storage.engine import Storage
-from gateway.storage.statements import Statement, insert_into
-from gateway.storage.tables import content_chunks, contents
+from gateway.storage.statements import Statement
+from gateway.storage.tables import chunk_sets, contents
 from gateway.storage.values import micros
 
 __all__ = ["ContentSink"]
@@ -18,16 +19,14 @@ __all__ = ["ContentSink"]
 BATCH: Final = 4 * CHUNK
 """Bytes in one short transaction."""
 
-_START = insert_into(contents, returning="id")
-_CHUNK = insert_into(content_chunks)
-_TWIN = Statement(select(contents.c.id).where(contents.c.sha256 == bindparam("sha256")))
-_TOUCH = Statement(update(contents).where(contents.c.id == bindparam("content")).values(touched_at=bindparam("at")))
-_FINISH = Statement(
+_TWIN = Statement(
     update(contents)
-    .where(contents.c.id == bindparam("content"), contents.c.sha256.is_(None))
-    .values(sha256=bindparam("digest"), size=bindparam("total"), touched_at=bindparam("at"))
+    .where(contents.c.sha256 == bindparam("key"), contents.c.chunk_set_id.isnot(None))
+    .values(touched_at=bindparam("at"))
+    .returning(contents.c.chunk_set_id)
 )
-_DROP = Statement(delete(contents).where(contents.c.id == bindparam("content"), contents.c.sha256.is_(None)))
+_EXISTS = Statement(select(chunk_sets.c.id).where(chunk_sets.c.id == bindparam("id")))
+_DROP = Statement(delete(chunk_sets).where(chunk_sets.c.id == bindparam("id")))
 
 
 class ContentSink:
@@ -42,8 +41,8 @@ class ContentSink:
         self._digest = hashlib.sha256()
         self._size = 0
         self._buffer = bytearray()
-        self._content: int | None = None
-        self._chunks = 0  # written so far, the head among them
+        self._chunks: int | None = None  # id of the chunk set
+        self._written = 0  # chunks so far
 
     async def write(self, data: bytes) -> None:
         self._digest.update(data)
@@ -53,46 +52,48 @@ class ContentSink:
             await self._flush(BATCH)
 
     async def finish(self) -> StoredContent:
-        """The content with all these bytes: this one, or an older one with the same."""
-        if self._buffer or self._content is None:
+        """The content with all these bytes: this one, or an older one with the same.
+
+        Raises:
+            StorageUnavailable: the bytes cannot be kept.
+        """
+        if self._buffer or self._chunks is None:
             await self._flush(len(self._buffer))
-        own, digest, total, at = self._content, self._digest.digest(), self._size, micros(self._now())
+        own, digest, total, at = self._chunks, self._digest.digest(), self._size, micros(self._now())
         assert own is not None
 
         def name(connection: Connection) -> int:
-            twin = _TWIN.one(connection, {"sha256": digest})
-            if twin is not None and _TOUCH.run(connection, {"content": twin[0], "at": at}):
-                _DROP.run(connection, {"content": own})
+            twin = _TWIN.one(connection, {"key": digest, "at": at})
+            if twin is not None:
+                _DROP.run(connection, {"id": own})
                 return int(twin[0])
-            _FINISH.run(connection, {"content": own, "digest": digest, "total": total, "at": at})
+            row = {"sha256": digest, "size": total, "touched_at": at, "chunk_set_id": own, "data": None}
+            ADD_CONTENT.add(connection, [row])
             return own
 
-        return StoredContent(await self._storage.write(name), digest, total, self._storage)
+        return StoredContent(digest, total, await self._storage.write(name), self._storage)
 
     async def abort(self) -> None:
         """Forget the bytes."""
-        own, self._content = self._content, None
+        own, self._chunks = self._chunks, None
         self._buffer.clear()
         if own is not None:
-            await self._storage.write(lambda connection: _DROP.run(connection, {"content": own}))
+            await self._storage.write(lambda connection: _DROP.run(connection, {"id": own}))
 
     async def _flush(self, length: int) -> None:
         data = bytes(self._buffer[:length])
         del self._buffer[:length]
-        at, first, content = micros(self._now()), self._chunks, self._content
-        chunks = [data[low : low + CHUNK] for low in range(0, len(data), CHUNK)] or [b""]
+        at, first, known = micros(self._now()), self._written, self._chunks
+        pieces = [data[low : low + CHUNK] for low in range(0, len(data), CHUNK)] or [b""]
 
         def append(connection: Connection) -> int:
-            rest, number, target = chunks, first, content
-            if target is None:
-                row = _START.one(connection, {"sha256": None, "size": 0, "touched_at": at, "head": chunks[0]})
-                assert row is not None
-                target, rest, number = int(row[0]), chunks[1:], 1
-            _CHUNK.many(
-                connection,
-                [{"content_id": target, "number": number + i, "data": chunk} for i, chunk in enumerate(rest)],
-            )
-            return target
+            own = known
+            if own is None:
+                own = batch_of(connection).new_id()
+                ADD_CHUNK_SET.add(connection, [{"id": own, "created_at": at}])
+            numbered = enumerate(pieces, start=first)
+            ADD_CHUNK.add(connection, [{"chunk_set_id": own, "number": n, "data": piece} for n, piece in numbered])
+            return own
 
-        self._content = await self._storage.write(append, size=len(data))
-        self._chunks += len(chunks)
+        self._chunks = await self._storage.write(append, size=len(data))
+        self._written += len(pieces)

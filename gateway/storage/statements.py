@@ -1,4 +1,4 @@
-"""A statement of SQLAlchemy Core that is compiled once for each dialect, then run on the driver's own cursor.
+"""Statements of SQLAlchemy Core, compiled once for each dialect, then run on the driver's own cursor.
 
 ``Connection.execute`` costs about 25 microseconds beyond what the driver needs; a flow makes a dozen statements, and
 a thousand flows a second have one core. Statements with lists of unknown length (``in_``) go the usual way.
@@ -6,21 +6,30 @@ a thousand flows a second have one core. Statements with lists of unknown length
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import Connection, Executable, Insert, Table
+import psycopg
+from sqlalchemy import Connection, Executable, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.util import find_tables
 
-__all__ = ["Row", "Statement", "insert_ignoring", "insert_into"]
+__all__ = ["Row", "Statement", "ignoring", "insert_ignoring", "insert_into"]
 
 Row = tuple[Any, ...]
 Values = Mapping[str, Any]
 
 
+class Waiting(Protocol):
+    """Rows that a connection is yet to add (``batch``)."""
+
+    def holds(self, tables: frozenset[Table]) -> bool: ...
+    def flush(self, connection: Connection) -> None: ...
+
+
 class Statement:
-    """A Core construct, or one for each dialect, with named parameters (``bindparam``)."""
+    """A Core construct, or one for each dialect, with named parameters (``bindparam``). It runs at once."""
 
     def __init__(self, element: Executable | Mapping[str, Executable], keys: Sequence[str] | None = None) -> None:
         """``keys``: the columns an INSERT fills; none for other statements."""
@@ -36,7 +45,7 @@ class Statement:
         """Run it once for each of the rows, in order; how many rows were changed in all."""
         if not rows:
             return 0
-        compiled = self._for(connection.dialect)
+        compiled = self._ready(connection)
         cursor = connection.connection.cursor()
         cursor.executemany(compiled.text, [compiled.bound(row) for row in rows])
         return int(cursor.rowcount)
@@ -51,17 +60,31 @@ class Statement:
         rows: list[Row] = self._cursor(connection, values).fetchall()
         return rows
 
+    def each(self, connection: Connection, rows: Sequence[Values]) -> list[Row | None]:
+        """Run it once for each of the rows, in order; the first row that each gives back."""
+        if connection.dialect.name == "sqlite":
+            return [self.one(connection, row) for row in rows]
+        compiled = self._ready(connection)
+        cursor: psycopg.Cursor[Row] = connection.connection.cursor()  # type: ignore[assignment]
+        cursor.executemany(compiled.text, [compiled.bound(row) for row in rows], returning=True)
+        return [result.fetchone() for result in cursor.results()]
+
     def _cursor(self, connection: Connection, values: Values) -> Any:
-        compiled = self._for(connection.dialect)
+        compiled = self._ready(connection)
         cursor = connection.connection.cursor()
         cursor.execute(compiled.text, compiled.bound(values))
         return cursor
 
-    def _for(self, dialect: Dialect) -> "_Compiled":
-        found = self._compiled.get(dialect.name)
+    def _ready(self, connection: Connection) -> "_Compiled":
+        """The statement for this connection, once rows that it may want to see have been added."""
+        found = self._compiled.get(connection.dialect.name)
         if found is None:
+            dialect = connection.dialect
             element = self._element[dialect.name] if isinstance(self._element, Mapping) else self._element
             found = self._compiled[dialect.name] = _Compiled(element, dialect, self._keys)
+        batch: Waiting | None = connection.info.get("batch")
+        if batch is not None and batch.holds(found.tables):
+            batch.flush(connection)
         return found
 
 
@@ -74,6 +97,17 @@ class _Compiled:
         self.text = compiled.string
         constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
         self.bound = _binder(compiled.positiontup, constants)
+        self.tables = _tables_of(element)
+
+
+def _tables_of(element: Any) -> frozenset[Table]:
+    """The tables a statement reads or writes, and those that its rows refer to."""
+    found = set(find_tables(element, include_joins=True, include_selects=True, include_crud=True, check_columns=True))
+    target = getattr(element, "table", None)
+    if isinstance(target, Table):
+        found.add(target)
+        found.update(key.column.table for key in target.foreign_keys)
+    return frozenset(table for table in found if isinstance(table, Table))
 
 
 def _binder(order: Sequence[str] | None, constants: Values) -> Callable[[Values], Any]:
@@ -92,19 +126,18 @@ def _binder(order: Sequence[str] | None, constants: Values) -> Callable[[Values]
 def insert_into(table: Table, *, returning: str | None = None) -> Statement:
     """An INSERT that fills every column but the one it returns."""
     keys = [column.name for column in table.columns if column.name != returning]
-    element: Insert | Executable = table.insert()
-    if returning is not None:
-        element = table.insert().returning(table.c[returning])
-    return Statement(element, keys)
+    return Statement(table.insert() if returning is None else table.insert().returning(table.c[returning]), keys)
 
 
 def insert_ignoring(table: Table, *, without: Sequence[str] = ()) -> Statement:
     """An INSERT that fills every column but those ``without``, and leaves a row that is already there as it is."""
     keys = [column.name for column in table.columns if column.name not in without]
-    return Statement(
-        {
-            "sqlite": sqlite.insert(table).on_conflict_do_nothing(),
-            "postgresql": postgresql.insert(table).on_conflict_do_nothing(),
-        },
-        keys,
-    )
+    return Statement(ignoring(table), keys)
+
+
+def ignoring(table: Table) -> dict[str, Executable]:
+    """An INSERT of each dialect that leaves a row that is already there as it is."""
+    return {
+        "sqlite": sqlite.insert(table).on_conflict_do_nothing(),
+        "postgresql": postgresql.insert(table).on_conflict_do_nothing(),
+    }

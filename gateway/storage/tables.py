@@ -30,6 +30,7 @@ __all__ = [
     "body_contents",
     "certified_messages",
     "certified_recipients",
+    "chunk_sets",
     "content_chunks",
     "contents",
     "domains",
@@ -62,6 +63,11 @@ def _id() -> Column[int]:
     return Column("id", Id, primary_key=True, autoincrement=True)
 
 
+def _key() -> Column[int]:
+    """An id that the program makes (``Batch.new_id``), so that rows can be added together."""
+    return Column("id", Id, primary_key=True, autoincrement=False)
+
+
 def _instant(name: str, *, nullable: bool = False) -> Column[int]:
     return Column(name, BigInteger, nullable=nullable)
 
@@ -76,29 +82,37 @@ def _link(name: str, target: str, *, nullable: bool = False, cascade: bool = Fal
 
 # Bytes.
 
-contents = Table(
-    "contents",
+chunk_sets = Table(
+    "chunk_sets",
     metadata,
-    _id(),
-    Column("sha256", LargeBinary, unique=True),  # null while the bytes still stream in
-    Column("size", BigInteger, nullable=False),
-    _instant("touched_at"),  # last time somebody began to refer to it
-    Column("head", LargeBinary, nullable=False),  # the first CHUNK bytes; the rest stands in content_chunks
+    _key(),
+    _instant("created_at"),
 )
-Index("ix_contents_touched_at", contents.c.touched_at)
+Index("ix_chunk_sets_created_at", chunk_sets.c.created_at)
 
 content_chunks = Table(
     "content_chunks",
     metadata,
-    Column("content_id", Id, ForeignKey("contents.id", ondelete="CASCADE"), primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),  # from 1
+    Column("chunk_set_id", Id, ForeignKey("chunk_sets.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),  # from 0
     Column("data", LargeBinary, nullable=False),
 )
+
+contents = Table(
+    "contents",
+    metadata,
+    Column("sha256", LargeBinary, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    _instant("touched_at"),  # last time somebody began to refer to it
+    Column("chunk_set_id", Id, ForeignKey("chunk_sets.id"), unique=True),  # null: the bytes stand in data
+    Column("data", LargeBinary),
+)
+Index("ix_contents_touched_at", contents.c.touched_at)
 
 bodies = Table(
     "bodies",
     metadata,
-    _id(),
+    _key(),
     Column("size", BigInteger, nullable=False),
     _instant("created_at"),
     Column("parts", LargeBinary, nullable=False),  # literals and references to ranges of contents, packed
@@ -109,10 +123,10 @@ body_contents = Table(
     "body_contents",
     metadata,
     Column("body_id", Id, ForeignKey("bodies.id", ondelete="CASCADE"), primary_key=True),
-    Column("content_id", Id, ForeignKey("contents.id"), primary_key=True),
+    Column("sha256", LargeBinary, ForeignKey("contents.sha256"), primary_key=True),
     sqlite_with_rowid=False,
 )
-Index("ix_body_contents_content_id", body_contents.c.content_id)
+Index("ix_body_contents_sha256", body_contents.c.sha256)
 
 # People.
 
@@ -197,7 +211,7 @@ Index("ix_messages_body_id", messages.c.body_id)
 certified_messages = Table(
     "certified_messages",
     metadata,
-    _id(),
+    _key(),
     _text("pec_msgid", unique=True),
     _text("msgid", nullable=True),
     _link("account_id", "accounts.id"),
@@ -288,7 +302,7 @@ received_receipts = Table(
 outbox = Table(
     "outbox",
     metadata,
-    _id(),
+    _key(),
     _link("body_id", "bodies.id"),
     _text("kind"),
     _text("reverse_path"),

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine
 
+from gateway.storage.batch import batch_of
 from gateway.storage.drivers import is_passing, is_unavailable
 from gateway.storage.errors import StorageUnavailable
 
@@ -136,7 +137,7 @@ class Writer:
         """None if a member failed and nothing was committed."""
         try:
             connection = self._begin()
-            results = [job.transaction(connection) for job in group]
+            results = _made(connection, group)
         except Exception as error:
             self._roll_back(error)
             if isinstance(error, StorageUnavailable):
@@ -149,7 +150,7 @@ class Writer:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 connection = self._begin()
-                result = job.transaction(connection)
+                (result,) = _made(connection, [job])
             except Exception as error:
                 self._roll_back(error)
                 if is_passing(error) and attempt < ATTEMPTS:
@@ -183,6 +184,7 @@ class Writer:
         if self._connection is None:
             return
         try:
+            batch_of(self._connection).clear()
             self._connection.rollback()
         except Exception:
             self._disconnect()
@@ -198,6 +200,17 @@ class Writer:
             connection.invalidate()
         finally:
             connection.close()
+
+
+def _made(connection: Connection, group: Sequence[_Job]) -> list[Any]:
+    """Run the members, then add the rows that they left to be added together."""
+    batch = batch_of(connection)
+    results = []
+    for job in group:
+        batch.next_transaction()
+        results.append(job.transaction(connection))
+    batch.flush(connection)
+    return results
 
 
 def _translated(error: Exception) -> Exception:
