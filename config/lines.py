@@ -42,25 +42,25 @@ class _Scanner:
                 keys = self._key()
                 self._skip_blank()
                 self._take("]]")
-                array = self._inside_arrays(keys[:-1]) + keys[-1:]
+                array = self._inside_arrays(keys[:-1], start) + keys[-1:]
                 count = self._elements.get(array, 0)
                 self._elements[array] = count + 1
                 self._note(array, start)
                 table = (*array, count)
                 self._note(table, start)
             elif self._take("["):
-                table = self._inside_arrays(self._key())
+                table = self._inside_arrays(self._key(), start)
                 self._skip_blank()
                 self._take("]")
-                self._note(table, start)
             else:
                 self._pair(table)
 
-    def _inside_arrays(self, keys: KeyPath) -> KeyPath:
+    def _inside_arrays(self, keys: KeyPath, start: int) -> KeyPath:
         """The same path with the number of the latest element behind the name of each array of tables."""
         path: KeyPath = ()
         for key in keys:
             path = (*path, key)
+            self._note(path, start)
             if path in self._elements:
                 path = (*path, self._elements[path] - 1)
         return path

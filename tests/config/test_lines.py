@@ -42,6 +42,8 @@ domain = "b"
   port = 1
   [[routes.hops]]
   port = 2
+[never.written.itself]
+key = 1
 '''
 
 
@@ -71,6 +73,8 @@ domain = "b"
         (("routes", 1, "domain"), 30),
         (("routes", 1, "hops", 0, "port"), 32),
         (("routes", 1, "hops", 1, "port"), 34),
+        (("never",), 35),
+        (("never", "written", "itself", "key"), 36),
     ],
 )
 def test_line_of_a_key(path: tuple[str | int, ...], line: int) -> None:
