@@ -56,7 +56,7 @@ def check_chain(
     cache: ChainCache,
 ) -> Check:
     if trust is None:
-        return Check(CheckName.CHAIN, None, "no authority was named")
+        return Check(CheckName.CHAIN, None, "there is no authority to reach")
     if at is None:
         return Check(CheckName.CHAIN, None, "the message states no time")
     chain = cache.chain(certificate.der, certificates, trust, at)
@@ -86,7 +86,7 @@ def check_index(
     certificate: CertificateFacts | None, directory: Directory | None, provider: ProviderRecord | None
 ) -> Check:
     if directory is None:
-        return Check(CheckName.INDEX, None, "no provider index was named")
+        return Check(CheckName.INDEX, None, "there is no provider index to look in")
     if certificate is None:
         return Check(CheckName.INDEX, None, "there is no certificate to look up")
     if provider is None:
@@ -106,7 +106,7 @@ def check_email(certificate: CertificateFacts | None, sender: str | None) -> Che
 
 def check_from_domain(sender: str | None, directory: Directory | None, provider: ProviderRecord | None) -> Check:
     if directory is None:
-        return Check(CheckName.FROM_DOMAIN, None, "no provider index was named")
+        return Check(CheckName.FROM_DOMAIN, None, "there is no provider index to look in")
     if provider is None:
         return Check(CheckName.FROM_DOMAIN, None, "the provider is not known")
     if sender is None:

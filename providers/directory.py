@@ -96,13 +96,14 @@ def read_directory(ldif: bytes, *, previous: Directory | None = None, signed_at:
 
 
 def read_signed_index(
-    p7m: bytes, anchors: tuple[bytes, ...], at: datetime, *, previous: Directory | None = None
+    p7m: bytes, anchors: tuple[bytes, ...], at: datetime | None, *, previous: Directory | None = None
 ) -> Directory:
     """Check the signature of an index as it is published (``.p7m``, DER), and read it.
 
     Args:
         anchors: DER of the authorities that may certify who signs the index.
-        at: when the signer's certificate has to be valid.
+        at: when the signer's certificate has to be valid; None takes the time at which it says it signed, which is
+            for looking into the past only.
 
     Raises:
         IndexRefused: see above; keep the last good one.
@@ -113,8 +114,12 @@ def read_signed_index(
         raise IndexRefused(f"not signed data: {error}") from error
     if data.content is None or len(data.signers) != 1:
         raise IndexRefused("it must hold its content and one signature")
-    _check_signature(data, data.content, Trust(anchors), at)
-    directory = read_directory(data.content, previous=previous, signed_at=data.signers[0].signing_time)
+    signed_at = data.signers[0].signing_time
+    moment = at or signed_at
+    if moment is None:
+        raise IndexRefused("it does not say when it was signed")
+    _check_signature(data, data.content, Trust(anchors), moment)
+    directory = read_directory(data.content, previous=previous, signed_at=signed_at)
     if not directory.records:
         raise IndexRefused("it holds no provider")
     return directory
