@@ -19,6 +19,7 @@ MAX_RECIPIENTS = 10_000  # D14; of destinatari, and of ricezione
 MAX_ELEMENTS = 50_000
 MAX_DEPTH = 32
 MAX_MSGID = 900  # D15
+MIN_YEAR, MAX_YEAR = 1900, 2999  # far from where the arithmetic of dates ends
 
 
 class DaticertError(ValueError):
@@ -130,9 +131,14 @@ class _Element(NamedTuple):
     chunks: list[str]
 
     @property
+    def text(self) -> str:
+        """The text with spaces for tabs and line ends, so that it can go into a header field."""
+        return "".join(self.chunks).translate(_LINE_ENDS)
+
+    @property
     def line(self) -> str:
-        """The text with one space for each run of white space."""
-        return " ".join("".join(self.chunks).split())
+        """The text without the white space that a pretty-printer puts around it."""
+        return self.text.strip(" ")
 
 
 class _Document:
@@ -209,7 +215,7 @@ def _facts(document: _Document) -> CertificationData:
         sender=sender,
         recipients=_recipients(document),
         reply_to=document.line(_REPLY_TO) or "",
-        subject="".join(subject.chunks).translate(_LINE_ENDS) if subject else None,
+        subject=subject.text if subject else None,
         provider=document.required(_PROVIDER),
         at=_instant(document),
         pec_msgid=_pec_msgid(document.required(_PEC_MSGID)),
@@ -254,14 +260,14 @@ def _instant(document: _Document) -> datetime:
     date = document.first(_DATE)
     zone = _ZONE.fullmatch(date.attributes.get("zona", "")) if date else None
     match = _INSTANT.fullmatch(f"{document.required(_DAY)} {document.required(_HOUR)}")
-    if match is None or zone is None:
+    if match is None or zone is None or not MIN_YEAR <= int(match[3]) <= MAX_YEAR:
         raise DaticertError(f"{_DATE} is no instant")
     day, month, year, hour, minute, second = map(int, match.groups())
     offset = timedelta(hours=int(zone[2]), minutes=int(zone[3])) * (-1 if zone[1] == "-" else 1)
     try:
         instant = datetime(year, month, day, hour, minute, tzinfo=timezone(offset))
         return instant + timedelta(seconds=second)  # 60 in a leap second (4.2)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise DaticertError(f"{_DATE} is no instant") from error
 
 

@@ -27,12 +27,14 @@ class ScanLimits:
     header: int = 256 * 1024  # bytes
     field: int = 64 * 1024  # bytes
     fields: int = 50_000  # in all headers together
-    parts: int = 10_000  # lines that begin like a delimiter count too
+    parts: int = 10_000  # inside multiparts, at all levels; and as many lines that only begin like a delimiter
     depth: int = 100
     effort: int = 1_000_000_000
     """Each level of nesting searches its bytes again: levels times bytes of the message stay below this."""
     least_depth: int = 10
     """However large a message is, it may be nested so deep."""
+    window: int = 1024 * 1024
+    """Bytes that are in memory together; a larger message is read in windows of this size (D20)."""
 
 
 def scan(message: Octets, limits: ScanLimits | None = None) -> Part:
@@ -45,9 +47,6 @@ def scan_header(message: Octets | bytes, limits: ScanLimits | None = None) -> He
     octets = Octets.of(message) if isinstance(message, bytes) else message
     return _Scan(octets, limits or ScanLimits()).header(0, octets.size)
 
-
-IN_MEMORY = 1024 * 1024
-"""Bytes of a message that are looked at together; a larger message is read in windows of this size (D20)."""
 
 MAX_BOUNDARY = 200  # RFC 2046 5.1.1 says 70; some programs write more
 MAX_DELIMITER_TAIL = 200  # white space after a delimiter
@@ -67,13 +66,14 @@ class _Delimiter(NamedTuple):
 class _Window:
     """The bytes of a rope, of which the part last looked at is in memory: all of them if they are few."""
 
-    def __init__(self, octets: Octets) -> None:
+    def __init__(self, octets: Octets, size: int) -> None:
         self._octets = octets
+        self._size = size
         self._base = 0
-        self._data = octets.read() if octets.size <= IN_MEMORY else octets.read(0, IN_MEMORY)
+        self._data = octets.read(0, size)
 
     def read(self, start: int, stop: int) -> bytes:
-        """A range of at most IN_MEMORY bytes."""
+        """A range of at most the size of the window."""
         self._reach(start, stop)
         return self._data[start - self._base : stop - self._base]
 
@@ -93,18 +93,18 @@ class _Window:
     def _reach(self, start: int, stop: int) -> None:
         if start < self._base or stop > self._base + len(self._data):
             self._base = start
-            self._data = self._octets.read(start, start + IN_MEMORY)
+            self._data = self._octets.read(start, start + self._size)
 
 
 class _Scan:
     """One scan of one message, and what is left of its limits."""
 
     def __init__(self, octets: Octets, limits: ScanLimits) -> None:
-        self._window = _Window(octets)
+        self._window = _Window(octets, max(limits.window, limits.header))
         self._size = octets.size
         self._limits = limits
         self._fields_left = limits.fields
-        self._parts_left = limits.parts
+        self._parts_left = self._misses_left = limits.parts
         self._depth = min(limits.depth, max(limits.least_depth, limits.effort // max(octets.size, 1)))
 
     def message(self) -> Part:
@@ -112,7 +112,7 @@ class _Scan:
 
     def header(self, start: int, stop: int) -> Header:
         """Read the header of the part that lies between ``start`` and ``stop``."""
-        window, limit = self._window, min(stop, start + min(self._limits.header, IN_MEMORY))
+        window, limit = self._window, min(stop, start + self._limits.header)
         if window.read(start, min(stop, start + 2)) == b"\r\n":
             return Header((), start, start + 2)
         faults: list[Fault] = []
@@ -125,11 +125,11 @@ class _Scan:
                 faults.append(Fault.HEADER_TOO_LONG)
         block = window.read(start, end)
         _check_lines(block, faults)
-        fields, by_name = self._read_fields(block, start, faults)
+        fields, by_name = self._read_fields(block, start, body_start, faults)
         return Header(tuple(fields), start, body_start, tuple(dict.fromkeys(faults)), by_name)
 
     def _read_fields(
-        self, block: bytes, start: int, faults: list[Fault]
+        self, block: bytes, start: int, end: int, faults: list[Fault]
     ) -> tuple[list[Field], Mapping[str, list[Field]]]:
         lines = _FIELD_END.split(block.removesuffix(b"\r\n"), self._fields_left + 1) if block else []
         if len(lines) > self._fields_left:
@@ -145,7 +145,7 @@ class _Scan:
             if name.translate(None, _NAME_BYTES):
                 faults.append(Fault.BAD_FIELD_NAME if colon else Fault.NOT_A_FIELD)
                 name = name.strip(b" \t")
-            stop = start + len(line) + 2
+            stop = min(start + len(line) + 2, end)  # the last line may have no CRLF
             if name and colon:
                 field = Field(name.decode("latin-1"), value, start, stop)
                 fields.append(field)
@@ -188,26 +188,29 @@ class _Scan:
         if delimiter is None:
             faults.append(Fault.NO_DELIMITER)
         while delimiter is not None and not delimiter.closing:
+            if not self._parts_left:
+                faults.append(Fault.TOO_MANY_PARTS)
+                break
+            self._parts_left -= 1
             following = self._delimiter(needle, delimiter.stop - 2, stop)
             end = following.start if following else stop
             children.append(self._part(delimiter.stop, max(end, delimiter.stop), depth, inner_type))
             if following is None:
-                faults.append(Fault.NO_CLOSE if self._parts_left else Fault.TOO_MANY_PARTS)
+                faults.append(Fault.NO_CLOSE)
             delimiter = following
         return children
 
     def _delimiter(self, needle: bytes, start: int, stop: int) -> _Delimiter | None:
         """The next line between ``start`` and ``stop`` that is a delimiter, and not one that only begins like it."""
-        while self._parts_left > 0:
-            found = self._window.find(needle, start, stop)
-            if found < 0:
-                return None
-            self._parts_left -= 1
+        while (found := self._window.find(needle, start, stop)) >= 0:
             after = found + len(needle)
             end = min(stop, after + MAX_DELIMITER_TAIL)
             tail = _TAIL.match(self._window.read(after, end))
             if tail and (tail[2] or end == stop):
                 return _Delimiter(found, after + tail.end(), closing=tail[1] is not None)
+            if not self._misses_left:
+                break
+            self._misses_left -= 1
             start = after
         return None
 

@@ -1,0 +1,15 @@
+"""All fuzz targets by name. A target is a hypothesis test: it must hold for whatever it is given."""
+
+from collections.abc import Callable, Mapping
+
+from tests.fuzz.addresses import addresses, words
+from tests.fuzz.certification import certification, certification_bytes
+from tests.fuzz.messages import messages, recognition, trees, windows
+
+__all__ = ["TARGETS"]
+
+TARGETS: Mapping[str, tuple[Callable[[], None], ...]] = {
+    "scanner": (trees, messages, windows, recognition),
+    "daticert": (certification, certification_bytes),
+    "addresses": (addresses, words),
+}
