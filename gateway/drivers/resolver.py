@@ -67,7 +67,7 @@ class MailResolver:
         resolver: dns.asyncresolver.Resolver | None = None,
         port: int = SMTP_PORT,
         shuffle: Callable[[list[tuple[int, str]]], None] = random.shuffle,
-        allow_private: bool = False,
+        lifetime_seconds: float = LIFETIME,
     ) -> None:
         self.routes = routes
         self._own = frozenset(name.lower().rstrip(".") for name in own_names)
@@ -75,7 +75,7 @@ class MailResolver:
         self._dns = resolver
         self._port = port
         self._shuffle = shuffle
-        self._allow_private = allow_private
+        self._lifetime = lifetime_seconds
 
     async def find(self, domain: str, *, certified: bool) -> Finding:
         """Where mail for ``domain`` (A-labels) goes; to certified domains never in clear (D10)."""
@@ -120,7 +120,7 @@ class MailResolver:
             if self._own.intersection(addresses):
                 fault = Permanent("5.4.6", "the domain's mail host is this host, which does not know it", Stage.ROUTE)
                 break
-            public = tuple(address for address in addresses if self._allow_private or _is_public(address))
+            public = tuple(address for address in addresses if _is_public(address))
             refused = refused or len(public) < len(addresses)
             if public:
                 targets.append(Target(host, self._port, public))
@@ -152,7 +152,7 @@ class MailResolver:
             self._dns.cache = dns.resolver.LRUCache(CACHE_ENTRIES)
         try:
             asked = dns.name.from_text(name)
-            return list(await self._dns.resolve(asked, kind, lifetime=LIFETIME, search=False))
+            return list(await self._dns.resolve(asked, kind, lifetime=self._lifetime, search=False))
         except dns.resolver.NoAnswer:
             return ()
 

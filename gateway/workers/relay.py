@@ -87,7 +87,7 @@ class RelayWorker:
     # What others call
 
     async def start(self) -> None:
-        """Take back what an earlier life of this process held, then begin (D10)."""
+        """Take back what an earlier life of this process held, then begin (D10). Before the first ``handover``."""
         released = await self._storage.write(lambda connection: outbox.release_owner(connection, self._lease.owner))
         if released:
             log.info("messages of an earlier run taken up again", extra={"rows": released})
