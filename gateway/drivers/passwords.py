@@ -53,7 +53,7 @@ def is_password(kept: str, password: str) -> bool:
     """Whether ``password`` is the one behind ``kept``; a ``kept`` that is no argon2 string fits nothing."""
     try:
         return _HASHER.verify(kept, _octets(password))
-    except (VerificationError, InvalidHashError):
+    except (VerificationError, InvalidHashError, UnicodeEncodeError):  # the last: an argon2 string is ASCII
         return False
 
 

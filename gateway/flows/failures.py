@@ -19,7 +19,7 @@ V = TypeVar("V")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureLimits:
     per_account_and_address: int = 10
-    per_address: int = 50
+    per_address: int = 100
     window: timedelta = timedelta(minutes=15)
     """Failures are forgotten this long after the last one."""
     trusted: timedelta = timedelta(days=1)
