@@ -27,6 +27,7 @@ __all__ = [
     "find_message",
     "find_submission",
     "messages_by_msgid",
+    "messages_since",
     "note_delay",
     "open_recipients",
     "record_submission",
@@ -112,6 +113,12 @@ class Submitted:
 _ADD_MESSAGE = Addition(certified_messages)
 _ADD_RECIPIENT = Addition(certified_recipients)
 _MESSAGE = Statement(select(certified_messages).where(certified_messages.c.pec_msgid == bindparam("key")))
+_SINCE = Statement(
+    select(certified_messages.c.pec_msgid)
+    .where(certified_messages.c.at >= bindparam("since"))
+    .order_by(certified_messages.c.id.desc())
+    .limit(bindparam("most"))
+)
 _BY_MSGID = Statement(
     select(certified_messages.c.pec_msgid)
     .where(certified_messages.c.msgid == bindparam("key"))
@@ -275,6 +282,13 @@ def find_message(connection: Connection, pec_msgid: str) -> CertifiedMessage | N
 def messages_by_msgid(connection: Connection, msgid: str) -> list[str]:
     """PEC msgids of the messages that a client called ``msgid``, oldest first."""
     return [pec_msgid for (pec_msgid,) in _BY_MSGID.all(connection, {"key": clean(msgid)})]
+
+
+def messages_since(connection: Connection, since: datetime, *, limit: int) -> list[CertifiedMessage]:
+    """The latest messages handed in since then, oldest first, and where each stands now."""
+    latest = [row[0] for row in _SINCE.all(connection, {"since": micros(since), "most": limit})]
+    found = (find_message(connection, pec_msgid) for pec_msgid in reversed(latest))
+    return [message for message in found if message is not None]
 
 
 def open_recipients(connection: Connection, accepted_before: datetime, *, limit: int) -> list[tuple[str, str]]:

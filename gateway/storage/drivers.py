@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import psycopg
 from psycopg.types.numeric import Int8Dumper
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from gateway.storage.batch import Batch
 from gateway.storage.errors import UnsafeStorage
@@ -35,8 +35,8 @@ class Durability:
 def engines(url: URL, info: Any, readers: int) -> tuple[Engine, Engine]:
     """The engine of the readers and that of the one writer; ``info`` becomes ``Connection.info["storage"]``."""
     if url.get_backend_name() == "sqlite":
-        reader = create_engine(url, pool_size=readers, max_overflow=-1)
-        writer = create_engine(url, pool_size=1, max_overflow=1)
+        reader = create_engine(url, poolclass=QueuePool, pool_size=readers, max_overflow=-1)
+        writer = create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=1)
         _on_connect(reader, lambda raw: _prepare_sqlite(raw, read_only=True), info)
         _on_connect(writer, lambda raw: _prepare_sqlite(raw, read_only=False), info, writes=True)
         event.listen(reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
@@ -71,14 +71,15 @@ def _prepare_sqlite(raw: sqlite3.Connection, *, read_only: bool) -> None:
         raw.execute("PRAGMA query_only = ON")
     else:
         raw.execute("PRAGMA wal_autocheckpoint = 4000")
-    if _sqlite_durability(raw) != SQLITE_SAFE:
-        raise UnsafeStorage(f"SQLite does not keep commits safe: {Durability(_sqlite_durability(raw))}")
+    found = Durability(_sqlite_settings(raw))
+    if found.settings != SQLITE_SAFE:
+        raise UnsafeStorage(f"SQLite does not keep commits safe: {found}")
 
 
 SQLITE_SAFE: Final = (("journal_mode", "wal"), ("synchronous", "2"))
 
 
-def _sqlite_durability(raw: sqlite3.Connection) -> tuple[tuple[str, str], ...]:
+def _sqlite_settings(raw: sqlite3.Connection) -> tuple[tuple[str, str], ...]:
     return tuple((name, str(raw.execute(f"PRAGMA {name}").fetchone()[0])) for name, _ in SQLITE_SAFE)
 
 
@@ -92,15 +93,16 @@ def _prepare_postgresql(raw: "psycopg.Connection[Any]", *, read_only: bool) -> N
         cursor.execute(f"SET idle_in_transaction_session_timeout TO {STATEMENT_MILLISECONDS}")
         if read_only:
             cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    found = Durability(_postgresql_settings(raw))
     raw.commit()
-    if _postgresql_durability(raw) != POSTGRESQL_SAFE:
-        raise UnsafeStorage(f"PostgreSQL does not keep commits safe: {Durability(_postgresql_durability(raw))}")
+    if found.settings != POSTGRESQL_SAFE:
+        raise UnsafeStorage(f"PostgreSQL does not keep commits safe: {found}")
 
 
 POSTGRESQL_SAFE: Final = (("fsync", "on"), ("full_page_writes", "on"), ("synchronous_commit", "on"))
 
 
-def _postgresql_durability(raw: "psycopg.Connection[Any]") -> tuple[tuple[str, str], ...]:
+def _postgresql_settings(raw: "psycopg.Connection[Any]") -> tuple[tuple[str, str], ...]:
     with raw.cursor() as cursor:
         settings = []
         for name, _ in POSTGRESQL_SAFE:
@@ -108,20 +110,13 @@ def _postgresql_durability(raw: "psycopg.Connection[Any]") -> tuple[tuple[str, s
             row = cursor.fetchone()
             assert row is not None
             settings.append((name, str(row[0])))
-    raw.commit()
     return tuple(settings)
 
 
-def durability(engine: Engine) -> Durability:
-    """What a connection of this engine says now about its commits."""
-    raw = engine.raw_connection()
-    try:
-        driver: Any = raw.dbapi_connection
-        return Durability(
-            _sqlite_durability(driver) if engine.dialect.name == "sqlite" else _postgresql_durability(driver)
-        )
-    finally:
-        raw.close()
+def durability(connection: Connection) -> Durability:
+    """What this connection says now about its commits."""
+    raw: Any = connection.connection.dbapi_connection
+    return Durability(_sqlite_settings(raw) if connection.dialect.name == "sqlite" else _postgresql_settings(raw))
 
 
 def is_unavailable(error: BaseException) -> bool:

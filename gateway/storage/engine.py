@@ -103,8 +103,8 @@ class Storage:
         return self._writer.write_now(transaction)
 
     def durability(self) -> Durability:
-        """What a connection of the writer says about its commits, read back now."""
-        return durability(self._writing_engine)
+        """What the writer's connection says now about its commits."""
+        return self.write_now(durability)
 
     def close(self) -> None:
         """Finish what was handed in, then let the database go."""

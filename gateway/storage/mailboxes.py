@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
@@ -15,7 +15,7 @@ from gateway.storage.statements import Statement
 from gateway.storage.tables import mailboxes, messages
 from gateway.storage.values import clean, instant, micros
 
-__all__ = ["Folder", "NewMessage", "StoredMessage", "deliver", "expunge", "find", "pop3_listing"]
+__all__ = ["Folder", "ListedMessage", "NewMessage", "StoredMessage", "deliver", "expunge", "find", "pop3_listing"]
 
 ORDINARY: Final = "ordinary"
 """Kind of a message that is none of ``MessageKind``."""
@@ -57,6 +57,16 @@ class StoredMessage:
     flags: int
     body_id: int
     pec_msgid: str | None
+
+
+class ListedMessage(NamedTuple):
+    """A message as POP3 lists it: there may be tens of thousands, and a poll makes them all."""
+
+    id: int
+    token: str
+    size: int
+    body_id: int
+    kind: str
 
 
 _COUNT = Statement(
@@ -101,7 +111,7 @@ _COLUMNS = (
     messages.c.pec_msgid,
 )
 _LISTING = Statement(
-    select(*_COLUMNS)
+    select(messages.c.id, messages.c.token, messages.c.size, messages.c.body_id, messages.c.kind)
     .where(
         messages.c.mailbox_id == bindparam("mailbox"),
         (messages.c.folder == Folder.INBOX.value) | (messages.c.folder == Folder.RECEIPTS.value),
@@ -124,9 +134,9 @@ def deliver(connection: Connection, new: Sequence[NewMessage]) -> None:
     _PUT.add(connection, [_row(message) for message in new])
 
 
-def pop3_listing(connection: Connection, mailbox_id: int) -> list[StoredMessage]:
+def pop3_listing(connection: Connection, mailbox_id: int) -> list[ListedMessage]:
     """What POP3 shows: inbox and receipts in order of arrival."""
-    return [_message(row) for row in _LISTING.all(connection, {"mailbox": mailbox_id})]
+    return list(map(ListedMessage._make, _LISTING.all(connection, {"mailbox": mailbox_id})))
 
 
 def find(connection: Connection, mailbox_id: int, token: str) -> StoredMessage | None:

@@ -1,0 +1,72 @@
+"""What tests of storage and flows share: a fresh, empty storage on each of the two databases."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.storage.engine import Storage
+from tests import postgresql
+
+__all__: list[str] = []
+
+
+@pytest.fixture(scope="session")
+def postgresql_cluster() -> Iterator[postgresql.Cluster]:
+    """A PostgreSQL of this session; the tests that need it are left out, by name, where none is installed."""
+    if postgresql.binaries() is None:
+        message = "PostgreSQL is not installed (apt: postgresql)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    with postgresql.cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the schema."""
+    file = tmp_path_factory.mktemp("sqlite") / "template.sqlite"
+    Storage.open(f"sqlite:///{file}", migrate=True).close()
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_cluster: postgresql.Cluster) -> str:
+    """A PostgreSQL database with the schema, to be copied."""
+    name = postgresql_cluster.create()
+    Storage.open(postgresql_cluster.url(name), migrate=True).close()
+    return name
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """An empty SQLite database with the schema."""
+    file = tmp_path / "ceralacca.sqlite"
+    shutil.copy(sqlite_template, file)
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture
+def postgresql_url(postgresql_cluster: postgresql.Cluster, postgresql_template: str) -> Iterator[str]:
+    """An empty PostgreSQL database with the schema."""
+    name = postgresql_cluster.create(postgresql_template)
+    yield postgresql_cluster.url(name)
+    postgresql_cluster.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def storage_url(request: pytest.FixtureRequest) -> str:
+    """An empty database with the schema: each test runs once on SQLite and once on PostgreSQL."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def storage(storage_url: str) -> Iterator[Storage]:
+    """An empty storage, on SQLite and on PostgreSQL."""
+    opened = Storage.open(storage_url)
+    yield opened
+    opened.close()
