@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from gateway.flows.outcomes import Holder
 from gateway.storage import content, mailboxes
 from gateway.storage.engine import Storage
-from gateway.storage.mailboxes import StoredMessage
+from gateway.storage.mailboxes import ListedMessage
 from receipts.octets import Octets
 
 __all__ = ["Maildrops", "OpenMaildrop"]
@@ -28,7 +28,7 @@ class Maildrops:
 class OpenMaildrop:
     """Inbox and receipts of one holder, in order of arrival (D27). Methods raise TemporaryError as ``open`` does."""
 
-    def __init__(self, storage: Storage, mailbox_id: int, listing: Sequence[StoredMessage]) -> None:
+    def __init__(self, storage: Storage, mailbox_id: int, listing: Sequence[ListedMessage]) -> None:
         self._storage = storage
         self._mailbox_id = mailbox_id
         self.entries = listing
