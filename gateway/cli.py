@@ -11,6 +11,8 @@ import typer.main
 __all__ = ["COMMANDS", "app", "load_command", "main"]
 
 COMMANDS: Mapping[str, tuple[str, str]] = {  # name: where it is, first line of its help
+    "serve": ("gateway.commands.serve:serve", "Run one provider."),
+    "lab": ("gateway.commands.lab:lab", "Run a network of certified providers on this machine."),
     "check-config": ("gateway.commands.config:check_config", "Say everything that is wrong with a configuration."),
     "example-config": (
         "gateway.commands.config:example_config",

@@ -42,7 +42,7 @@ class OrdinaryServer:
         session: Session,
         envelope: Envelope,
         address: str,
-        options: list[str],  # noqa: ARG002
+        options: list[str],
     ) -> str:
         local, _, domain = address.rpartition("@")
         if domain.lower() != ORDINARY_DOMAIN:
@@ -52,7 +52,7 @@ class OrdinaryServer:
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 Ok"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: ARG002, N802
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         trace = f"Return-Path: <{envelope.mail_from or ''}>\r\nX-Envelope-To: {', '.join(envelope.rcpt_tos)}\r\n"
         content = envelope.original_content or b""
         await asyncio.to_thread(self._file, trace.encode("ascii", "replace") + content)

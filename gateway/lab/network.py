@@ -1,0 +1,245 @@
+"""A lab on disk: authority, index, and for each provider its keys, configuration, domain and accounts."""
+
+import json
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificate
+from sqlalchemy import Connection
+
+from gateway.drivers.passwords import hash_password
+from gateway.lab.authority import Authority
+from gateway.lab.files import write_private, write_public
+from gateway.lab.ordinary import ORDINARY_DOMAIN
+from gateway.lab.plan import LabPlan, ProviderPlan
+from gateway.storage import accounts
+from gateway.storage.accounts import BoxKind, NewAccount
+from gateway.storage.engine import Storage
+from providers.directory import ProviderRecord, sign_index
+from providers.records import write_ldif
+
+__all__ = ["Layout", "ProviderFiles", "prepare"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderFiles:
+    """Where one provider of the lab keeps its things."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "gateway.toml"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "gateway.log"
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def signing_certificate(self) -> Path:
+        return self.folder / "signing.pem"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a lab keeps its things. All paths are absolute."""
+
+    folder: Path
+
+    @property
+    def ca_file(self) -> Path:
+        return self.folder / "ca.pem"
+
+    @property
+    def email_ca_file(self) -> Path:
+        return self.folder / "email-ca.pem"
+
+    @property
+    def index_file(self) -> Path:
+        return self.folder / "index.ldif.p7m"
+
+    @property
+    def maildir(self) -> Path:
+        return self.folder / ORDINARY_DOMAIN / "Maildir"
+
+    @property
+    def tls_certificate(self) -> Path:
+        return self.folder / "tls.pem"
+
+    @property
+    def tls_key(self) -> Path:
+        return self.folder / "tls.key.pem"
+
+    def provider(self, plan: ProviderPlan) -> ProviderFiles:
+        return ProviderFiles(self.folder / plan.label)
+
+
+def prepare(layout: Layout, plan: LabPlan, storage_urls: dict[str, str] | None = None) -> None:
+    """Make what is missing; what is there stays, so that a lab that is started again is the same lab.
+
+    Args:
+        storage_urls: databases by domain; an SQLite file each if left out.
+    """
+    authority = _authority(layout, plan)
+    for provider in plan.providers:
+        files = layout.provider(provider)
+        url = (storage_urls or {}).get(provider.domain) or f"sqlite:///{files.data}/ceralacca.sqlite"
+        files.data.mkdir(parents=True, exist_ok=True)
+        _signing_key(authority, files, provider)
+        write_private(files.config, _configuration(layout, plan, provider, url).encode())
+        _populate(url, provider)
+    _publish_index(layout, plan, authority)
+
+
+def _authority(layout: Layout, plan: LabPlan) -> Authority:
+    now = datetime.now(UTC)
+    providers = [(provider.name, provider.domain) for provider in plan.providers]
+    folder = layout.folder / "authority"
+    if (folder / "root.pem").exists():
+        authority = Authority.load(folder, now)
+        authority.permit(providers)
+    else:
+        authority = Authority.create(providers, now)
+    authority.save(folder)
+    write_public(layout.ca_file, authority.root_pem)
+    write_public(layout.email_ca_file, authority.email_ca_pem)
+    if not layout.tls_key.exists():
+        tls = authority.tls_certificate()
+        write_public(layout.tls_certificate, tls.pem)
+        write_private(layout.tls_key, tls.key_pem)
+    return authority
+
+
+def _signing_key(authority: Authority, files: ProviderFiles, provider: ProviderPlan) -> None:
+    key_file = files.folder / "signing.key.pem"
+    if not key_file.exists():
+        issued = authority.provider_certificate(provider.name, provider.service.address)
+        write_public(files.signing_certificate, issued.pem)
+        write_private(key_file, issued.key_pem)
+    write_public(files.folder / "chain.pem", authority.email_ca.pem)
+
+
+def _publish_index(layout: Layout, plan: LabPlan, authority: Authority) -> None:
+    records = [
+        ProviderRecord(
+            name=provider.name,
+            unit=None,
+            certificates=(
+                load_pem_x509_certificate(layout.provider(provider).signing_certificate.read_bytes()).public_bytes(
+                    Encoding.DER
+                ),
+            ),
+            mail_receipt=provider.service.address,
+            managed_domains=frozenset({provider.domain}),
+            ldif_url=_index_url(provider),
+            description="A provider of the lab",
+        )
+        for provider in plan.providers
+    ]
+    ldif = write_ldif(records, _index_url(plan.providers[0]))
+    signer = authority.index_signer().signer()
+    write_public(layout.index_file, sign_index(ldif, signer, datetime.now(UTC)))
+
+
+def _index_url(provider: ProviderPlan) -> str:
+    return f"https://localhost:{provider.ports['https']}/index.ldif.p7m"
+
+
+def _populate(url: str, provider: ProviderPlan) -> None:
+    storage = Storage.open(url, migrate=True)
+    at = datetime.now(UTC)
+    try:
+        known = storage.read_now(lambda connection: {one.address for one in accounts.list_accounts(connection)})
+        wanted = [
+            (provider.service, BoxKind.SERVICE),
+            *((account, BoxKind.USER) for account in provider.accounts),
+        ]
+        new = [
+            NewAccount(
+                address=account.address,
+                at=at,
+                kind=kind,
+                display_name=account.address.partition("@")[0].capitalize(),
+                password=hash_password(account.password),
+            )
+            for account, kind in wanted
+            if account.address not in known
+        ]
+
+        def add(connection: Connection) -> None:
+            accounts.add_domain(connection, provider.domain, at)
+            for account in new:
+                accounts.add_account(connection, account)
+
+        storage.write_now(add)
+    finally:
+        storage.close()
+
+
+def loopback_hosts() -> tuple[str, ...]:
+    """127.0.0.1 and, where there is one, ::1."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return ("127.0.0.1",)
+    return ("127.0.0.1", "::1")
+
+
+def _configuration(layout: Layout, plan: LabPlan, provider: ProviderPlan, url: str) -> str:
+    files = layout.provider(provider)
+    hosts = [f"[{host}]" if ":" in host else host for host in loopback_hosts()]
+    listen = "\n".join(
+        f"{service} = {json.dumps([f'{host}:{port}' for host in hosts])}" for service, port in provider.ports.items()
+    )
+    return f"""# Made by `ceralacca lab`; written anew each time it starts.
+
+[provider]
+name = "{provider.name}"
+domain = "{provider.domain}"
+service_address = "{provider.service.address}"
+
+[listen]
+{listen}
+
+[tls]
+certificate_file = "{layout.tls_certificate}"
+key_file = "{layout.tls_key}"
+
+[signing]
+key_file = "{files.folder}/signing.key.pem"
+certificate_file = "{files.signing_certificate}"
+chain_file = "{files.folder}/chain.pem"
+
+[trust]
+ca_file = "{layout.ca_file}"
+
+[index]
+file = "{layout.index_file}"
+signer_ca_file = "{layout.ca_file}"
+publish = true
+
+[storage]
+url = "{url}"
+
+[relay]
+closed = true
+tls_ca_file = "{layout.ca_file}"
+{_routes(plan, provider)}
+"""
+
+
+def _routes(plan: LabPlan, provider: ProviderPlan) -> str:
+    """The closed world of the lab: the other providers, and the one ordinary server (D29)."""
+    certified = [(other.domain, other.ports["smtp"]) for other in plan.providers if other is not provider]
+    return "\n".join(
+        f'\n[[relay.routes]]\ndomain = "{domain}"\nhost = "localhost"\nport = {port}'
+        for domain, port in [*certified, (ORDINARY_DOMAIN, plan.ordinary_port)]
+    )
