@@ -8,7 +8,7 @@ Control characters become spaces, and characters that turn the writing direction
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -16,7 +16,8 @@ from typing import Protocol
 
 from receipts.facts import CertificationData, Recipient
 from receipts.headers import offset, visible
-from receipts.wire import ANOMALY_PHRASE, MessageKind, ReceiptForm, RecipientKind
+from receipts.wire import MessageKind, ReceiptForm
+from receipts.wording import ENGLISH, ITALIAN, Language, Outcome
 
 __all__ = ["ReadableText", "Reason", "anomaly_text", "text_of"]
 
@@ -55,7 +56,7 @@ def text_of(
         reasons = (_SaidOnce(data.error_text, data.error_text),)
     shown = _recipients_of(kind, data)
     blocks = []
-    for language in (_ITALIAN, _ENGLISH):
+    for language in (ITALIAN, ENGLISH):
         outcome = language.outcomes[kind]
         title = language.forms[form] if kind is MessageKind.DELIVERY else outcome.title
         lines = [
@@ -73,7 +74,7 @@ def anomaly_text(
 ) -> ReadableText:
     """The text of the anomaly envelope (RFC 6109 section 3.2.2): no identifier, for nothing is certified."""
     blocks = []
-    for language in (_ITALIAN, _ENGLISH):
+    for language in (ITALIAN, ENGLISH):
         outcome = language.outcomes[MessageKind.ANOMALY]
         lines = [
             *_opening(language, outcome, at, subject),
@@ -91,143 +92,10 @@ class _SaidOnce:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
-    title: str
-    before: tuple[str, ...]
-    """What was found; the reasons follow it."""
-    after: tuple[str, ...] = ()
-    in_message: bool = False  # something was found in the message, rather than done with it
-    sent: bool = False  # the sentence says who sent it, rather than where it comes from
-
-
-@dataclass(frozen=True, slots=True)
-class _Language:
-    opening: str
-    message: str
-    in_message: str
-    origin: str
-    sent: str
-    addressed: str
-    kinds: Mapping[RecipientKind, str]
-    identifier: str
-    forms: Mapping[ReceiptForm, str]
-    outcomes: Mapping[MessageKind, _Outcome]
-
-
-@dataclass(frozen=True, slots=True)
 class _Block:
     title: str
     lines: list[str]
 
-
-_REFUSED_FOR_VIRUS = "è stato rilevato un problema di sicurezza:"
-
-_ITALIAN = _Language(
-    opening="Il giorno {day} alle ore {time} ({zone})",
-    message="il messaggio",
-    in_message="nel messaggio",
-    origin="proveniente da",
-    sent="è stato inviato da",
-    addressed="ed indirizzato a",
-    kinds={RecipientKind.CERTIFIED: "posta certificata", RecipientKind.EXTERNAL: "posta ordinaria"},
-    identifier="Identificativo messaggio",
-    forms={
-        ReceiptForm.COMPLETE: "Ricevuta di avvenuta consegna",
-        ReceiptForm.BRIEF: "Ricevuta breve di avvenuta consegna",
-        ReceiptForm.CONCISE: "Ricevuta sintetica di avvenuta consegna",
-    },
-    outcomes={
-        MessageKind.ACCEPTANCE: _Outcome("Ricevuta di accettazione", ("è stato accettato dal sistema ed inoltrato.",)),
-        MessageKind.NON_ACCEPTANCE: _Outcome(
-            "Errore nell'accettazione del messaggio",
-            ("è stato rilevato un problema che ne impedisce l'accettazione, a causa di:",),
-            ("Il messaggio non è stato accettato.",),
-            in_message=True,
-        ),
-        MessageKind.NON_ACCEPTANCE_VIRUS: _Outcome(
-            "Errore nell'accettazione del messaggio per presenza di virus",
-            (_REFUSED_FOR_VIRUS,),
-            ("Il messaggio non è stato accettato.",),
-            in_message=True,
-        ),
-        MessageKind.ENVELOPE: _Outcome(
-            "Messaggio di posta certificata",
-            (),
-            ("Il messaggio originale è incluso in allegato.",),
-            sent=True,
-        ),
-        MessageKind.TAKE_CHARGE: _Outcome("Ricevuta di presa in carico", ("è stato accettato dal sistema.",)),
-        MessageKind.ANOMALY: _Outcome(
-            "Anomalia nel messaggio",
-            ("è stato ricevuto.", f"I {ANOMALY_PHRASE} per il seguente errore:"),
-            ("Il messaggio originale è incluso in allegato.",),
-        ),
-        MessageKind.DELIVERY: _Outcome("", ("è stato consegnato nella casella di destinazione.",)),
-        MessageKind.NON_DELIVERY: _Outcome(
-            "Avviso di mancata consegna",
-            ("è stato rilevato un errore:",),
-            ("Il messaggio è stato rifiutato dal sistema.",),
-            in_message=True,
-        ),
-        MessageKind.NON_DELIVERY_VIRUS: _Outcome(
-            "Avviso di mancata consegna per virus",
-            (_REFUSED_FOR_VIRUS,),
-            ("Il messaggio non è stato consegnato.",),
-            in_message=True,
-        ),
-    },
-)
-
-_ENGLISH = _Language(
-    opening="On {day} at {time} ({zone})",
-    message="the message",
-    in_message="in the message",
-    origin="originating from",
-    sent="was sent by",
-    addressed="and addressed to",
-    kinds={RecipientKind.CERTIFIED: "certified mail", RecipientKind.EXTERNAL: "ordinary mail"},
-    identifier="Message identifier",
-    forms={
-        ReceiptForm.COMPLETE: "Delivery receipt",
-        ReceiptForm.BRIEF: "Brief delivery receipt",
-        ReceiptForm.CONCISE: "Concise delivery receipt",
-    },
-    outcomes={
-        MessageKind.ACCEPTANCE: _Outcome("Acceptance receipt", ("was accepted by the system and forwarded.",)),
-        MessageKind.NON_ACCEPTANCE: _Outcome(
-            "Error in message acceptance",
-            ("a problem was detected that prevents its acceptance, due to:",),
-            ("The message was not accepted.",),
-            in_message=True,
-        ),
-        MessageKind.NON_ACCEPTANCE_VIRUS: _Outcome(
-            "Error in message acceptance due to virus presence",
-            ("a security problem was detected:",),
-            ("The message was not accepted.",),
-            in_message=True,
-        ),
-        MessageKind.ENVELOPE: _Outcome("Certified mail message", (), ("The original message is attached.",), sent=True),
-        MessageKind.TAKE_CHARGE: _Outcome("Take-charge receipt", ("was accepted by the system.",)),
-        MessageKind.ANOMALY: _Outcome(
-            "Message anomaly",
-            ("was received.", "The data has not been certified due to the following error:"),
-            ("The original message is attached.",),
-        ),
-        MessageKind.DELIVERY: _Outcome("", ("was placed in the destination mailbox.",)),
-        MessageKind.NON_DELIVERY: _Outcome(
-            "Non-delivery notice",
-            ("an error was detected:",),
-            ("The message was refused by the system.",),
-            in_message=True,
-        ),
-        MessageKind.NON_DELIVERY_VIRUS: _Outcome(
-            "Non-delivery notice due to virus",
-            ("a security problem was detected:",),
-            ("The message was not delivered.",),
-            in_message=True,
-        ),
-    },
-)
 
 _ABOUT_ONE = frozenset({MessageKind.DELIVERY, MessageKind.NON_DELIVERY, MessageKind.NON_DELIVERY_VIRUS})
 
@@ -240,7 +108,7 @@ def _recipients_of(kind: MessageKind, data: CertificationData) -> Sequence[Recip
     return data.delivered_to
 
 
-def _addressed(language: _Language, kind: MessageKind, shown: Sequence[Recipient] | str) -> list[str] | str:
+def _addressed(language: Language, kind: MessageKind, shown: Sequence[Recipient] | str) -> list[str] | str:
     if isinstance(shown, str):
         return _shown(shown)
     if kind is MessageKind.ACCEPTANCE:
@@ -248,7 +116,7 @@ def _addressed(language: _Language, kind: MessageKind, shown: Sequence[Recipient
     return [_shown(recipient.address) for recipient in shown]
 
 
-def _opening(language: _Language, outcome: _Outcome, at: datetime, subject: str | None) -> tuple[str, str]:
+def _opening(language: Language, outcome: Outcome, at: datetime, subject: str | None) -> tuple[str, str]:
     day = f"{at.day:02d}/{at.month:02d}/{at.year:04d}"
     time = f"{at.hour:02d}:{at.minute:02d}:{at.second:02d}"
     when = language.opening.format(day=day, time=time, zone=offset(at))
@@ -256,15 +124,15 @@ def _opening(language: _Language, outcome: _Outcome, at: datetime, subject: str 
     return f"{when} {what}", f'"{_shown(subject or "")}"'
 
 
-def _parties(language: _Language, outcome: _Outcome, sender: str, addressed: list[str] | str) -> list[str]:
+def _parties(language: Language, outcome: Outcome, sender: str, addressed: list[str] | str) -> list[str]:
     origin = f'{language.sent if outcome.sent else language.origin} "{_shown(sender)}"'
     if isinstance(addressed, str):
         return [origin, f'{language.addressed} "{addressed}"']
     return [origin, f"{language.addressed}:", *addressed]
 
 
-def _result(language: _Language, outcome: _Outcome, reasons: Sequence[Reason]) -> list[str]:
-    told = [_shown(reason.italian if language is _ITALIAN else reason.english) for reason in reasons]
+def _result(language: Language, outcome: Outcome, reasons: Sequence[Reason]) -> list[str]:
+    told = [_shown(reason.italian if language is ITALIAN else reason.english) for reason in reasons]
     if len(told) > 1:
         told = [f"- {reason}" for reason in told]
     return [*outcome.before, *told, *outcome.after]
