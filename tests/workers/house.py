@@ -102,7 +102,10 @@ def signer() -> SoftwareSigner:
 
 
 class House:
-    def __init__(self, storage: Storage, limits: RelayLimits | None = None) -> None:
+    """``working``: the worker is given what the flow commits, as in a whole provider."""
+
+    def __init__(self, storage: Storage, limits: RelayLimits | None = None, *, working: bool = True) -> None:
+        self.working = working
         self.storage = storage
         self.clock, self.ids, self.peers, self.incoming = HandClock(), CountedIds(), Peers(), Incoming()
         identity = Identity(name="Alfa PEC", domain="alfa.example", service_address="posta-certificata@alfa.example")
@@ -134,7 +137,8 @@ class House:
 
     def handover(self, leased: Sequence[Leased]) -> None:
         self.handed.extend(leased)
-        self.worker.handover(leased)
+        if self.working:
+            self.worker.handover(leased)
 
     async def waiting(
         self,
