@@ -112,8 +112,10 @@ async def test_a_user_name_counts_without_case_and_blanks(book: Book, clock: Fak
         ("", PASSWORD),
         ("a" * 321, PASSWORD),
         ("macchina@alfa.example", PASSWORD),
-        ("macchina@alfa.example", DEVICE.secret),
-        ("anna@alfa.example", DEVICE.secret[:-1] + ("0" if DEVICE.secret[-1] != "0" else "1")),
+        pytest.param("macchina@alfa.example", DEVICE.secret, id="device-of-another"),
+        pytest.param(
+            "anna@alfa.example", DEVICE.secret[:-1] + ("0" if DEVICE.secret[-1] != "0" else "1"), id="device-misspelt"
+        ),
     ],
 )
 async def test_whatever_is_wrong_looks_and_costs_the_same(
