@@ -19,6 +19,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {  # name: where it is, first line of 
         "Print an annotated configuration with every setting.",
     ),
     "index": ("gateway.commands.index:app", "Look into the index of certified providers, or sign one."),
+    "key": ("gateway.commands.key:app", "Make, request and check the provider's signing key."),
+    "verify": ("gateway.commands.verify:verify", "Judge certified mail: who sealed it, what it certifies."),
 }
 
 

@@ -60,9 +60,9 @@ def openssl(*arguments: str | Path, data: bytes = b"", check: bool = True) -> su
     return done
 
 
-def openssl_verifies(message: bytes, ca_file: Path, *options: str) -> bool:
+def openssl_verifies(message: bytes, ca_file: Path, *options: str, at: datetime = AT) -> bool:
     """What ``openssl cms -verify`` says of a whole message."""
-    when = str(int(AT.timestamp()))
+    when = str(int(at.timestamp()))
     done = openssl("cms", "-verify", "-CAfile", ca_file, "-attime", when, *options, data=message, check=False)
     return done.returncode == 0
 
