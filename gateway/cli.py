@@ -11,16 +11,25 @@ import typer.main
 __all__ = ["COMMANDS", "app", "load_command", "main"]
 
 COMMANDS: Mapping[str, tuple[str, str]] = {  # name: where it is, first line of its help
-    "serve": ("gateway.commands.serve:serve", "Run one provider."),
-    "lab": ("gateway.commands.lab:lab", "Run a network of certified providers on this machine."),
+    "lab": (
+        "gateway.commands.lab:lab",
+        "Run certified providers on this machine: keys, index, accounts and all. Ctrl-C stops it.",
+    ),
+    "serve": (
+        "gateway.commands.serve:serve",
+        "Run one provider until SIGTERM, which finishes what began. SIGHUP reloads certificate, index and routes.",
+    ),
     "check-config": ("gateway.commands.config:check_config", "Say everything that is wrong with a configuration."),
     "example-config": (
         "gateway.commands.config:example_config",
         "Print an annotated configuration with every setting.",
     ),
-    "index": ("gateway.commands.index:app", "Look into the index of certified providers, or sign one."),
     "key": ("gateway.commands.key:app", "Make, request and check the provider's signing key."),
-    "verify": ("gateway.commands.verify:verify", "Judge certified mail: who sealed it, what it certifies."),
+    "index": ("gateway.commands.index:app", "Look into the index of certified providers, or sign one."),
+    "verify": (
+        "gateway.commands.verify:verify",
+        "Say of certified mail what it is, who sealed it, what it certifies, and whether that holds.",
+    ),
 }
 
 

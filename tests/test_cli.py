@@ -2,17 +2,25 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from gateway.cli import COMMANDS, app, load_command
 
+COMMAND_FILES = (Path(__file__).parents[1] / "gateway" / "commands").glob("*.py")
+
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_of_the_table_can_be_loaded_and_says_the_same_about_itself(name: str) -> None:
     command = load_command(name)
     assert (command.help or "").splitlines()[0] == COMMANDS[name][1]
+
+
+def test_every_module_of_commands_stands_in_the_table() -> None:
+    files = {f"gateway.commands.{file.stem}" for file in COMMAND_FILES if file.stem != "__init__"}
+    assert files == {where.partition(":")[0] for where, _ in COMMANDS.values()}
 
 
 def test_help_lists_all_commands() -> None:
