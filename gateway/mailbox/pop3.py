@@ -54,6 +54,8 @@ class Maildrops(Protocol):
 class Pop3Server:
     """All POP3 listeners of one process: they share limits and know which mailboxes are open.
 
+    Another process on the same database may open the same mailbox; whatever both delete is deleted once.
+
     Args:
         tls: the certificate; load another into it and the next handshake shows that.
     """
@@ -76,6 +78,7 @@ class Pop3Server:
         self._admissions = Admissions(self.limits)
         self._listeners: list[asyncio.Server] = []
         self._sessions: dict[Connection, _Session] = {}
+        self._closed = False
 
     async def listen(self, host: str | None, port: int, *, implicit_tls: bool) -> int:
         """Listen there too; the port, for callers that gave 0."""
@@ -90,6 +93,7 @@ class Pop3Server:
 
     async def close(self) -> None:
         """Take no more connections, let sessions finish their act, end them."""
+        self._closed = True
         for listener in self._listeners:
             listener.close()
         sessions = dict(self._sessions)
@@ -103,8 +107,9 @@ class Pop3Server:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _serve(self, connection: Connection, implicit_tls: bool) -> None:
-        ticket = self._admissions.admit(network_of(connection.address))
+        ticket = None if self._closed else self._admissions.admit(network_of(connection.address))
         if ticket is None:
+            log.warning("pop3 connection refused", extra={"peer": connection.address})
             if not implicit_tls:
                 connection.write(replies.BUSY)
             return

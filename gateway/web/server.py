@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 import ssl
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ _MAX_CONNECTIONS: Final = 500
 _PATIENCE_SECONDS: Final = 10.0  # for a request to arrive whole, from its first byte or from the handshake
 _HEADER_BYTES: Final = 16 * 1024
 _CLOSING_SECONDS: Final = 5
+_BACKLOG: Final = 128
+_NO_SUCH_ADDRESS: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}  # "localhost" without IPv6, for one
 
 
 class WebServer:
@@ -38,6 +41,7 @@ class WebServer:
             server_header=False,
             proxy_headers=False,
             h11_max_incomplete_event_size=_HEADER_BYTES,
+            backlog=_BACKLOG,
             timeout_keep_alive=5,
             timeout_graceful_shutdown=_CLOSING_SECONDS,
         )
@@ -49,22 +53,22 @@ class WebServer:
 
     def bind(self, host: str, port: int) -> int:
         """Listen there too; an empty ``host`` is every address of the machine. The port, for callers that gave 0."""
-        found = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_ADDRCONFIG
-        )
-        for family, kind, protocol, _, address in found:
-            listener = socket.socket(family, kind, protocol)
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        missing: OSError | None = None
+        bound = False
+        for family, _, _, _, address in found:
             try:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                listener.bind((address[0], port, *address[2:]))
-            except OSError:
-                listener.close()
-                raise
+                listener = _listener(family, (address[0], port, *address[2:]))
+            except OSError as error:
+                if error.errno not in _NO_SUCH_ADDRESS:
+                    raise
+                missing = error
+                continue
+            bound = True
             port = port or listener.getsockname()[1]
-            listener.setblocking(False)
             self._sockets.append(listener)
+        if not bound and missing is not None:
+            raise missing
         return port
 
     async def start(self) -> None:
@@ -81,6 +85,23 @@ class WebServer:
         self._server.should_exit = True
         if self._task is not None:
             await self._task
+        for listener in self._sockets:
+            listener.close()
+
+
+def _listener(family: int, address: tuple[object, ...]) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
 
 
 class _QuietServer(uvicorn.Server):

@@ -209,6 +209,25 @@ async def test_it_listens_on_both_kinds_of_address(state: State, tls: throwaway.
         await ask(port, tls, "/health")
 
 
+async def test_a_server_that_was_bound_and_never_started_frees_its_port(state: State, tls: throwaway.Throwaway) -> None:
+    server = WebServer(application(state.check, lambda: None), tls.server())
+    port = server.bind("127.0.0.1", 0)
+    with pytest.raises(OSError):
+        WebServer(application(state.check, lambda: None), tls.server()).bind("127.0.0.1", port)
+    await server.close()
+    again = WebServer(application(state.check, lambda: None), tls.server())
+    assert again.bind("127.0.0.1", port) == port
+    await again.start()
+    assert (await ask(port, tls, "/health")).status == 200
+    await again.close()
+
+
+async def test_a_server_without_an_address_starts_and_ends(state: State, tls: throwaway.Throwaway) -> None:
+    server = WebServer(application(state.check, lambda: None), tls.server())
+    await server.start()
+    await server.close()
+
+
 def _folder(parent: Path, name: str) -> Path:
     folder = parent / name
     folder.mkdir()
