@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from gateway.flows.effects import Effects, stored_form
+from gateway.flows.effects import Effects
 from gateway.flows.inspection import Inspection
 from gateway.flows.issue import Issuer
 from gateway.points.faults import Fault
@@ -50,9 +50,10 @@ def wrap_anomaly(
             reverse_path=inspection.arrival.reverse_path,
         )
         related = (issued.message_id,)
-        stored = stored_form(issued.message, inspection.arrival.reverse_path)
         for mailbox_id in dict.fromkeys(boxes[path].id for path in known):
-            effects.file(mailbox_id, stored, kind=MessageKind.ANOMALY, reverse_path=inspection.arrival.reverse_path)
+            effects.file(
+                mailbox_id, issued.message, kind=MessageKind.ANOMALY, reverse_path=inspection.arrival.reverse_path
+            )
     effects.register(
         RegisterEntry(
             event=Event.RECEPTION,
