@@ -6,14 +6,22 @@ from typing import Annotated
 import typer
 
 from config.example import example_toml
-from config.load import ConfigurationError
+from config.load import ConfigurationError, Fault
 from config.reference import reference_markdown
 from config.settings import Settings
 from gateway.drivers.configuration import file_faults, read_settings
 
-__all__ = ["ConfigOption", "check_config", "example_config", "settings_or_exit"]
+__all__ = [
+    "DEFAULT_CONFIG",
+    "ConfigOption",
+    "check_config",
+    "example_config",
+    "settings_or_exit",
+    "usable_settings_or_exit",
+]
 
 CANNOT_START = 2  # exit code: the configuration is wrong
+DEFAULT_CONFIG = Path("/etc/ceralacca/gateway.toml")
 
 ConfigOption = Annotated[
     Path,
@@ -26,19 +34,20 @@ def settings_or_exit(path: Path) -> Settings:
     try:
         return read_settings(path)
     except ConfigurationError as error:
-        for fault in error.faults:
-            typer.echo(f"{path}: {fault}", err=True)
-        raise typer.Exit(CANNOT_START) from None
+        raise _refused(path, error.faults) from None
 
 
-def check_config(config: ConfigOption = Path("/etc/ceralacca/gateway.toml")) -> None:
+def usable_settings_or_exit(path: Path) -> Settings:
+    """The same, and say too what is wrong with the files that it names."""
+    settings = settings_or_exit(path)
+    if faults := tuple(file_faults(settings)):
+        raise _refused(path, faults)
+    return settings
+
+
+def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Say everything that is wrong with a configuration."""
-    settings = settings_or_exit(config)
-    faults = list(file_faults(settings))
-    for fault in faults:
-        typer.echo(f"{config}: {fault}", err=True)
-    if faults:
-        raise typer.Exit(CANNOT_START)
+    settings = usable_settings_or_exit(config)
     typer.echo(f"{config}: good, for {settings.provider.name} ({settings.provider.domain})")
 
 
@@ -47,3 +56,9 @@ def example_config(
 ) -> None:
     """Print an annotated configuration with every setting."""
     typer.echo(reference_markdown() if reference else example_toml(), nl=False)
+
+
+def _refused(path: Path, faults: tuple[Fault, ...]) -> typer.Exit:
+    for fault in faults:
+        typer.echo(f"{path}: {fault}", err=True)
+    return typer.Exit(CANNOT_START)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.commands.config import ConfigOption, settings_or_exit
+from gateway.commands.config import DEFAULT_CONFIG, ConfigOption, settings_or_exit
 from gateway.drivers.signers import load_signer
 from providers.certificates import CertificateError, read_certificate
 from providers.chains import Trust
@@ -21,7 +21,6 @@ app = typer.Typer(help="Look into the index of certified providers, or sign one.
 
 NOT_CERTIFIED = 1  # exit codes
 UNUSABLE = 2
-DEFAULT_CONFIG = Path("/etc/ceralacca/gateway.toml")
 
 FileOption = Annotated[
     Path | None, typer.Option("--file", help="The signed index (.p7m) instead of the configured one; needs --ca.")

@@ -8,8 +8,8 @@ import typer
 
 from config.load import ConfigurationError
 from gateway.app import AlreadyRunning, Gateway
-from gateway.commands.config import CANNOT_START, ConfigOption, settings_or_exit
-from gateway.drivers.configuration import file_faults, read_settings
+from gateway.commands.config import DEFAULT_CONFIG, ConfigOption, usable_settings_or_exit
+from gateway.drivers.configuration import read_settings
 from gateway.drivers.logs import start_logging
 from receipts.errors import GatewayError
 
@@ -18,14 +18,9 @@ __all__ = ["serve"]
 log = logging.getLogger(__name__)
 
 
-def serve(config: ConfigOption = Path("/etc/ceralacca/gateway.toml")) -> None:
+def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Run one provider until SIGTERM, which finishes what began. SIGHUP reloads certificate, index and routes."""
-    settings = settings_or_exit(config)
-    faults = list(file_faults(settings))
-    for fault in faults:
-        typer.echo(f"{config}: {fault}", err=True)
-    if faults:
-        raise typer.Exit(CANNOT_START)
+    settings = usable_settings_or_exit(config)
     start_logging(settings.log.level, settings.log.format, settings.log.file)
     try:
         asyncio.run(_serve(config))
