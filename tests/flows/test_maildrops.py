@@ -2,10 +2,8 @@
 
 import asyncio
 import poplib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
@@ -72,8 +70,7 @@ class Provider:
 
 
 @pytest.fixture
-def provider(tmp_path: Path) -> Iterator[Provider]:
-    storage = Storage.open(f"sqlite:///{tmp_path}/gateway.sqlite", migrate=True)
+def provider(storage: Storage) -> Provider:
     kept = passwords.hash_password(PASSWORD)
 
     def people(connection: Connection) -> dict[str, accounts.Account]:
@@ -87,12 +84,11 @@ def provider(tmp_path: Path) -> Iterator[Provider]:
         }
 
     made = storage.write_now(people)
-    yield Provider(
+    return Provider(
         storage,
         {name: account.mailbox_id for name, account in made.items()},
         {name: account.id for name, account in made.items()},
     )
-    storage.close()
 
 
 async def test_sign_in_finds_who_it_is_and_what_opens(provider: Provider) -> None:
@@ -165,7 +161,7 @@ async def test_a_message_that_another_session_deleted_is_missed_alone(provider: 
 
 
 async def test_what_is_kept_comes_out_over_pop3_byte_for_byte(
-    provider: Provider, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    provider: Provider, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     eight_bit = b"Subject: x\r\n\r\n" + bytes(each for each in range(1, 256) if each not in b"\r\n") + b"\r\n"
     provider.put("anna", b"Subject: uno\r\n\r\nciao\r\n", LARGE, eight_bit)
