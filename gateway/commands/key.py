@@ -21,7 +21,7 @@ from gateway.drivers.keyfiles import (
 )
 from gateway.drivers.signers import same_key
 from providers.certificates import CertificateError, profile_faults, read_certificate
-from providers.requests import signing_request
+from providers.certificate_requests import signing_request
 from receipts.identifiers import is_smtp_address
 
 __all__ = ["app"]

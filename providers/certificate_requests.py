@@ -6,6 +6,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 __all__ = ["signing_request"]
 
 COMMON_NAME = "Posta Certificata"  # as in the examples of 5.5.1
+MAX_NAME = 64  # RFC 5280 appendix A: ub-organization-name
 
 
 def signing_request(provider_name: str, address: str, country: str = "IT") -> x509.CertificateSigningRequestBuilder:
@@ -14,11 +15,15 @@ def signing_request(provider_name: str, address: str, country: str = "IT") -> x5
     The key identifiers are the authority's to add, and so is everything else.
 
     Raises:
-        ValueError: a name is empty or too long, or the country has not two letters.
+        ValueError: the name is empty or too long, or the country has not two letters.
     """
+    if not 1 <= len(provider_name) <= MAX_NAME:
+        raise ValueError(f"the provider's name has 1 to {MAX_NAME} characters in a certificate")
+    if len(country) != 2 or not country.isalpha() or not country.isascii():
+        raise ValueError("a country has two letters")
     subject = x509.Name(
         [
-            x509.NameAttribute(NameOID.COUNTRY_NAME, country),
+            x509.NameAttribute(NameOID.COUNTRY_NAME, country.upper()),
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, provider_name),
             x509.NameAttribute(NameOID.COMMON_NAME, COMMON_NAME),
         ]
