@@ -121,7 +121,7 @@ _SINGLE = frozenset(
 )
 _INSTANT = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{4}) ([0-9]{2}):([0-5][0-9]):([0-5][0-9]|60)")
 _ZONE = re.compile(r"([+-])([01][0-9]|2[0-3])([0-5][0-9])")
-_PRINTABLE = re.compile(r"[!-~]+(?: [!-~]+)*")
+_PRINTABLE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _LINE_ENDS = str.maketrans("\r\n\t", "   ")
 _Value = TypeVar("_Value", bound=StrEnum)
 
