@@ -91,8 +91,8 @@ def _prepare_postgresql(raw: "psycopg.Connection[Any]", *, read_only: bool) -> N
         cursor.execute(f"SET lock_timeout TO {LOCK_MILLISECONDS}")
         cursor.execute(f"SET statement_timeout TO {STATEMENT_MILLISECONDS}")
         cursor.execute(f"SET idle_in_transaction_session_timeout TO {STATEMENT_MILLISECONDS}")
-        if read_only:
-            cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        mode = "REPEATABLE READ, READ ONLY" if read_only else "READ COMMITTED, READ WRITE"
+        cursor.execute(f"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL {mode}")
     found = Durability(_postgresql_settings(raw))
     raw.commit()
     if found.settings != POSTGRESQL_SAFE:

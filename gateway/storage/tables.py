@@ -88,7 +88,7 @@ chunk_sets = Table(
     _key(),
     _instant("created_at"),
 )
-Index("ix_chunk_sets_created_at", chunk_sets.c.created_at)
+Index("ix_chunk_sets_created_at_id", chunk_sets.c.created_at, chunk_sets.c.id)
 
 content_chunks = Table(
     "content_chunks",
@@ -107,7 +107,7 @@ contents = Table(
     Column("chunk_set_id", Id, ForeignKey("chunk_sets.id"), unique=True),  # null: the bytes stand in data
     Column("data", LargeBinary),
 )
-Index("ix_contents_touched_at", contents.c.touched_at)
+Index("ix_contents_touched_at_sha256", contents.c.touched_at, contents.c.sha256)
 
 bodies = Table(
     "bodies",
@@ -117,7 +117,7 @@ bodies = Table(
     _instant("created_at"),
     Column("parts", LargeBinary, nullable=False),  # literals and references to ranges of contents, packed
 )
-Index("ix_bodies_created_at", bodies.c.created_at)
+Index("ix_bodies_created_at_id", bodies.c.created_at, bodies.c.id)
 
 body_contents = Table(
     "body_contents",
