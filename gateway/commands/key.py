@@ -20,8 +20,8 @@ from gateway.drivers.keyfiles import (
     write_secret,
 )
 from gateway.drivers.signers import same_key
-from providers.certificates import CertificateError, profile_faults, read_certificate
 from providers.certificate_requests import signing_request
+from providers.certificates import CertificateError, profile_faults, read_certificate
 from receipts.identifiers import is_smtp_address
 
 __all__ = ["app"]
