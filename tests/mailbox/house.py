@@ -113,7 +113,8 @@ class House:
         self.peers: list[Peer] = []
         self.active = {1, 2}
         self.live = LiveSessions(self._active_among)
-        self.server = Pop3Server(sign_in=self.sign_in, maildrops=self, tls=tls.server(), limits=limits, live=self.live)
+        self.context = tls.server()
+        self.server = Pop3Server(sign_in=self.sign_in, maildrops=self, tls=self.context, limits=limits, live=self.live)
         self.clear = self.secure = 0
 
     @property

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.flows.outcomes import SignInFailure
 from gateway.mailbox import replies
-from gateway.mailbox.pop3 import _at_hand
+from gateway.mailbox.session import _at_hand
 from receipts.errors import TemporaryError
 from receipts.octets import Octets
 from tests import throwaway
@@ -397,7 +397,7 @@ async def test_a_disabled_account_loses_its_session(house: House, client: Client
 
 async def test_a_new_certificate_shows_in_the_next_handshake(house: House, tmp_path: Path) -> None:
     new = throwaway.make(tmp_path)
-    house.server.tls.load_cert_chain(new.certificate, new.key)
+    house.context.load_cert_chain(new.certificate, new.key)
     client = await Client.connect(house.secure, new.client())
     assert (await client.hear()).startswith(b"+OK")
 
