@@ -17,6 +17,8 @@ from gateway.storage.errors import UnsafeStorage
 __all__ = ["Durability", "durability", "engines", "is_passing", "is_unavailable"]
 
 BUSY_MILLISECONDS: Final = 10_000
+READER_CACHE_KIB: Final = 4_000
+WRITER_CACHE_KIB: Final = 16_000
 LOCK_MILLISECONDS: Final = 5_000
 STATEMENT_MILLISECONDS: Final = 60_000
 PASSING: Final = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
@@ -65,7 +67,7 @@ def _prepare_sqlite(raw: sqlite3.Connection, *, read_only: bool) -> None:
     raw.execute("PRAGMA journal_mode = WAL")
     raw.execute("PRAGMA synchronous = FULL")
     raw.execute("PRAGMA foreign_keys = ON")
-    raw.execute("PRAGMA cache_size = -16000")
+    raw.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB if read_only else WRITER_CACHE_KIB}")
     raw.execute("PRAGMA temp_store = MEMORY")
     if read_only:
         raw.execute("PRAGMA query_only = ON")
