@@ -74,7 +74,6 @@ class Connection:
     def unwritable(self) -> None:
         if self._drained is None:
             self._drained = asyncio.get_running_loop().create_future()
-            self.watch.turn(Doing.REPLYING, self._clock())
 
     def writable(self) -> None:
         if self._drained is not None:
@@ -94,6 +93,11 @@ class Connection:
 
     def turn(self, doing: Doing) -> None:
         self.watch.turn(doing, self._clock())
+
+    def signed_in(self) -> None:
+        self.watch.signs_in = False
+        if self.ticket is not None:
+            self.ticket.signed_in()
 
     def answered(self) -> None:
         """A flow ended. While it lasted the other end was waiting for us, so its time begins now."""
@@ -117,11 +121,18 @@ class Connection:
         """Send ``reply`` at the next ``flush``, or when the other end is waited for."""
         self._unsent.append(reply if isinstance(reply, bytes) else bytes(reply))
 
+    async def take(self, most: int | None = None) -> bytes:
+        """Bytes of the message that comes in now, at most ``most``."""
+        data = await self.inbox.take(most)
+        self.watch.taken += len(data)
+        return data
+
     async def flush(self) -> None:
         """Send what is unsent; wait while the other end does not read."""
         self.send()
         if self._drained is not None:
-            await self._drained
+            with self.watch.replying(self._clock):
+                await self._drained
 
     def send(self) -> None:
         if self._unsent:

@@ -4,6 +4,8 @@ Nothing here reads a clock or a socket: instants come in as arguments, answers g
 """
 
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -130,6 +132,16 @@ class Watch:
         self.doing = doing
         self.since = now
         self.taken = 0
+
+    @contextmanager
+    def replying(self, clock: Callable[[], float]) -> Iterator[None]:
+        """While this lasts the other end does not read; then what it was at goes on, with the time it had left."""
+        doing, since, taken, began = self.doing, self.since, self.taken, clock()
+        self.turn(Doing.REPLYING, began)
+        try:
+            yield
+        finally:
+            self.doing, self.since, self.taken = doing, since + clock() - began, taken
 
     def error(self) -> bool:
         """Count a bad command; whether it is one too many."""

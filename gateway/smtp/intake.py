@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from gateway.smtp import replies
-from gateway.smtp.hardening import Budget, Watch
-from gateway.smtp.inbox import Inbox
+from gateway.smtp.connection import Connection
+from gateway.smtp.hardening import Budget, Doing
 from gateway.smtp.limits import Limits
 from gateway.smtp.replies import Reply
 from receipts.octets import InMemory, Octets, Source
 
-__all__ = ["DotStuffed", "Intake", "OpenSink", "Sink", "take_chunk", "take_data"]
+__all__ = ["DotStuffed", "Intake", "OpenSink", "Sink", "take_chunk", "take_message"]
 
 log = logging.getLogger(__name__)
 
@@ -191,25 +191,41 @@ class DotStuffed:
         return plain
 
 
-async def take_data(inbox: Inbox, intake: Intake, watch: Watch) -> bool:
-    """Move the bytes of DATA from ``inbox`` to ``intake`` up to their end; False if reading on serves nobody."""
+async def take_message(connection: Connection, intake: Intake) -> Octets | Reply:
+    """Take the bytes of DATA up to their end, in the time they may take.
+
+    Raises:
+        ConnectionResetError: they have no end: the other end is gone, or sends on and on.
+    """
     stuffed = DotStuffed()
     rest: bytes | None = None
-    while rest is None:
-        data = await inbox.take()
-        watch.taken += len(data)
-        lines, rest = stuffed.feed(data)
-        await intake.feed(lines)
-        if intake.hopeless:
-            return False
-    inbox.put_back(rest)
-    return True
+    connection.turn(Doing.TAKING)
+    try:
+        while rest is None:
+            lines, rest = stuffed.feed(await connection.take())
+            await intake.feed(lines)
+            _give_up(connection, intake)
+        connection.inbox.put_back(rest)
+        connection.turn(Doing.WORKING)
+        return await intake.finish()
+    except BaseException:
+        await intake.drop(None)
+        raise
 
 
-async def take_chunk(inbox: Inbox, intake: Intake, watch: Watch, size: int) -> None:
-    """Move the ``size`` bytes of a BDAT chunk from ``inbox`` to ``intake``."""
+async def take_chunk(connection: Connection, intake: Intake, size: int) -> None:
+    """Take the ``size`` bytes of a BDAT chunk; raises as ``take_message``."""
+    connection.turn(Doing.TAKING)
     while size:
-        data = await inbox.take(size)
+        data = await connection.take(size)
         size -= len(data)
-        watch.taken += len(data)
         await intake.feed(data)
+        _give_up(connection, intake)
+    connection.turn(Doing.WORKING)
+
+
+def _give_up(connection: Connection, intake: Intake) -> None:
+    """Read no further behind a fault than twice what a message may have."""
+    if intake.hopeless:
+        connection.leave(intake.fault)
+        raise ConnectionResetError("a refused message went on and on")

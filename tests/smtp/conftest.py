@@ -1,7 +1,7 @@
 """Both servers on loopback sockets, with fake flows behind them and a throw-away certificate."""
 
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address

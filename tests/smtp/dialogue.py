@@ -1,8 +1,9 @@
 r"""Dialogues as text files.
 
 ``C: text`` is sent with CRLF; ``C~ text`` without, with the escapes ``\r \n \0 \xHH`` and ``{x*1000}`` for repetitions.
-``S: text`` is how the next reply begins. ``END`` says that the server closes. ``M: from to...`` and the ``| text`` lines after
-it are a message that the flow must have got; a last ``|~ text`` line has escapes and no CRLF. ``#`` begins a comment.
+``S: text`` is how the next reply begins. ``END`` says that the server closes. ``M: from to...`` and the ``| text``
+lines after it are a message that the flow must have got; a last ``|~ text`` line has escapes and no CRLF. ``#`` begins
+a comment.
 """
 
 import re
