@@ -215,6 +215,7 @@ class Gateway:
             submit=self.submit,
             open_sink=self._open_sink,
             has_room=self.room,
+            live=self.live,
         )
         self.incoming = RelayServer(
             hostname=settings.provider.domain,
