@@ -239,7 +239,7 @@ def _deviations(found: Recognition, root: Part, senders: AddressList) -> Iterato
         yield Deviation.SPELLING
     if senders.faults:
         yield Deviation.FROM
-    if found.kind and not _text(header, "Subject").startswith(SUBJECT_PREFIX[found.kind]):
+    if found.kind and not _text(header, "Subject").startswith(SUBJECT_PREFIX[found.kind].rstrip()):
         yield Deviation.SUBJECT
     if found.data:
         yield from _disagreements(found, header, found.data)

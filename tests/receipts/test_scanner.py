@@ -200,6 +200,7 @@ def test_a_message_may_lack_header_or_body(data: bytes) -> None:
         (MULTIPART + b"--b\r\n\r\n" * 10_001 + b"--b--", Fault.TOO_MANY_PARTS),
         (nested(101), Fault.TOO_DEEP),
     ],
+    ids=lambda value: value.name if isinstance(value, Fault) else "",
 )
 def test_names_the_fault(data: bytes, fault: Fault) -> None:
     assert fault in all_faults(scan(octets(data)))
