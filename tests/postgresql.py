@@ -1,9 +1,5 @@
-"""A PostgreSQL of the tests' own: the installed binaries, a fresh cluster in a temporary folder, no TCP port."""
+"""Databases for tests, on a PostgreSQL of their own."""
 
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -11,19 +7,9 @@ from pathlib import Path
 
 import psycopg
 
+from gateway.lab.postgres import DATABASE_USER, binaries, database_url, postgres_server
+
 __all__ = ["Cluster", "binaries", "cluster"]
-
-INSTALLED = Path("/usr/lib/postgresql")
-SYSTEM_USER = "postgres"
-
-
-def binaries() -> Path | None:
-    """The folder with ``initdb`` and ``pg_ctl`` of the newest PostgreSQL on this machine."""
-    found = sorted(INSTALLED.glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    if found:
-        return found[-1].parent
-    on_path = shutil.which("initdb")
-    return Path(on_path).parent if on_path else None
 
 
 class Cluster:
@@ -34,7 +20,7 @@ class Cluster:
         self._numbers = count(1)
 
     def url(self, database: str) -> str:
-        return f"postgresql+psycopg://ceralacca@/{database}?host={self._sockets}"
+        return database_url(self._sockets, database)
 
     def create(self, template: str = "template1") -> str:
         """Make a database; its name."""
@@ -62,40 +48,20 @@ class Cluster:
             pass
 
     def _value(self, name: str) -> str:
-        with psycopg.connect(f"user=ceralacca dbname=postgres host={self._sockets}") as connection:
+        with psycopg.connect(f"user={DATABASE_USER} dbname=postgres host={self._sockets}") as connection:
             row = connection.execute(f"SHOW {name}".encode()).fetchone()
         assert row is not None
         return str(row[0])
 
     def _execute(self, statement: str) -> None:
-        with psycopg.connect(f"user=ceralacca dbname=postgres host={self._sockets}", autocommit=True) as connection:
+        with psycopg.connect(
+            f"user={DATABASE_USER} dbname=postgres host={self._sockets}", autocommit=True
+        ) as connection:
             connection.execute(statement.encode())
 
 
 @contextmanager
 def cluster() -> Iterator[Cluster]:
-    """A cluster that lives as long as the context. Needs ``binaries``; as root it runs as user postgres."""
-    programs = binaries()
-    assert programs is not None
-    folder = Path(tempfile.mkdtemp(prefix="ceralacca-pg-"))
-    as_user = {"user": SYSTEM_USER, "group": SYSTEM_USER, "extra_groups": []} if os.geteuid() == 0 else {}
-    if as_user:
-        shutil.chown(folder, SYSTEM_USER, SYSTEM_USER)
-
-    def run(program: str, *arguments: str) -> None:
-        command = [str(programs / program), "-D", str(folder / "data"), *arguments]
-        done = subprocess.run(  # type: ignore[call-overload]
-            command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, **as_user
-        )
-        assert done.returncode == 0, f"{program}: {done.stdout}{done.stderr}"
-
-    try:
-        run("initdb", "--auth=trust", "--username=ceralacca", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
-        options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c max_connections=200"
-        run("pg_ctl", "--wait", "--log", str(folder / "log"), "--options", options, "start")
-        try:
-            yield Cluster(folder)
-        finally:
-            run("pg_ctl", "--wait", "--mode=immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    """A cluster that lives as long as the context. Needs ``binaries``."""
+    with postgres_server() as sockets:
+        yield Cluster(sockets)
