@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 
 from tests.fuzz.addresses import addresses, words
 from tests.fuzz.certification import certification, certification_bytes
+from tests.fuzz.index import indexes, ldif
 from tests.fuzz.messages import messages, recognition, trees, windows
+from tests.fuzz.signatures import certificates, elements, seals, signatures
 
 __all__ = ["TARGETS"]
 
@@ -12,4 +14,6 @@ TARGETS: Mapping[str, tuple[Callable[[], None], ...]] = {
     "scanner": (trees, messages, windows, recognition),
     "daticert": (certification, certification_bytes),
     "addresses": (addresses, words),
+    "cms": (elements, signatures, certificates, seals),
+    "ldif": (ldif, indexes),
 }
