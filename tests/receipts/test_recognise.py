@@ -143,12 +143,7 @@ def test_ordinary_mail_is_nothing_of_ours() -> None:
             id="no signature",
         ),
         pytest.param(envelope(DELIMITER, b"--x"), Defect.STRUCTURE, id="one part"),
-        pytest.param(
-            envelope(DELIMITER, DELIMITER + b"
-
-x
-" + DELIMITER), Defect.STRUCTURE, id="three parts"
-        ),
+        pytest.param(envelope(DELIMITER, DELIMITER + b"\r\n\r\nx\r\n" + DELIMITER), Defect.STRUCTURE, id="three parts"),
         pytest.param(envelope(part_of(DATA_PART, ENVELOPE), b""), Defect.NO_DATA, id="no data"),
         pytest.param(
             envelope(part_of(DATA_PART, ENVELOPE), 2 * part_of(DATA_PART, ENVELOPE)),
