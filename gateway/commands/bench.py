@@ -142,11 +142,11 @@ async def _databases(store: str) -> AsyncIterator[Callable[[LabPlan], dict[str, 
 
 
 async def _queues_empty(running: Lab) -> None:
-    """Wait until nothing waits to leave; what is found afterwards is final."""
+    """Wait until nothing waits to leave (nobody tells when); what is found afterwards is final."""
     context = ssl.create_default_context(cafile=str(running.layout.ca_file))
     async with asyncio.timeout(QUEUE_PATIENCE_SECONDS):
         for provider in running.plan.providers:
-            while await asyncio.to_thread(_queue, provider.ports["https"], context):  # noqa: ASYNC110: it is told by nobody
+            while await asyncio.to_thread(_queue, provider.ports["https"], context):  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
 
 

@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy import Connection
 
 from gateway.drivers.sources import Clock
-from gateway.storage import content, register
+from gateway.storage import chain, purge
 from gateway.storage.engine import Storage
 from receipts.errors import TemporaryError
 
@@ -17,9 +18,9 @@ __all__ = ["Ticks"]
 log = logging.getLogger(__name__)
 
 CHAIN_EVERY = timedelta(seconds=1)  # D25
-PURGE_EVERY = timedelta(minutes=10)
+PURGE_EVERY = timedelta(hours=1)
 UNREFERENCED = timedelta(days=1)  # D26
-PURGE_AT_ONCE = 1_000
+LINK_AT_ONCE = 5_000
 
 
 class Ticks:
@@ -68,15 +69,15 @@ class Ticks:
             continue
 
     def _link(self, connection: Connection, *, sweep: bool) -> int:
-        return register.link(connection, self._owner, self._clock.now(), limit=LINK_AT_ONCE, sweep=sweep)
+        return chain.link(connection, self._owner, self._clock.now(), limit=LINK_AT_ONCE, sweep=sweep)
 
     async def _purge(self) -> None:
+        """Go through everything that is a day old, a slice a transaction."""
         before = self._clock.now() - UNREFERENCED
-        removed = await self._storage.write(
-            lambda connection: content.purge_unreferenced(connection, before, PURGE_AT_ONCE)
-        )
+        position: purge.Position | None = purge.START
+        removed = 0
+        while position is not None:
+            done = await self._storage.write(partial(purge.purge_unreferenced, before=before, position=position))
+            removed, position = removed + done.removed, done.next
         if removed:
-            log.info("unreferenced contents removed", extra={"contents": removed})
-
-
-LINK_AT_ONCE = 5_000
+            log.info("unreferenced bytes removed", extra={"rows": removed})
