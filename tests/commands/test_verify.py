@@ -12,7 +12,9 @@ from gateway.cli import app
 from gateway.lab.authority import Authority
 from providers.checks import CheckName
 from providers.directory import sign_index, write_ldif
+from providers.judgement import Verdict
 from providers.sealing import seal
+from receipts.wire import MessageKind
 from tests.providers.authorities import AT, Network, network, records
 from tests.receipts.golden import built, cases
 
@@ -209,3 +211,11 @@ def test_validity_today_is_only_a_note(folder: Path, trusted: list[str | Path]) 
     assert validity["ok"] is True
     inside = AT <= datetime.now(UTC) <= AT.replace(year=2028)
     assert ("not valid today" in validity["detail"]) != inside
+
+
+def test_the_page_about_it_names_every_check_and_kind() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "verify.md").read_text("utf-8")
+    listed = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert [name for name in listed if name not in set(Verdict)] == CHECKS
+    assert [verdict for verdict in listed if verdict in set(Verdict)] == list(Verdict)
+    assert all(f"`{kind}`" in page for kind in MessageKind)
