@@ -19,7 +19,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {  # name: where it is, first line of 
         "gateway.commands.serve:serve",
         "Run one provider until SIGTERM, which finishes what began. SIGHUP reloads certificate, index and routes.",
     ),
-    "bench": ("gateway.commands.bench:bench", "Measure certified flows a second."),
+    "bench": (
+        "gateway.commands.bench:bench",
+        "Measure certified flows a second: two providers with production defaults, and a generator beside them.",
+    ),
     "check-config": ("gateway.commands.config:check_config", "Say everything that is wrong with a configuration."),
     "example-config": (
         "gateway.commands.config:example_config",
