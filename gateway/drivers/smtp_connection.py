@@ -1,4 +1,4 @@
-"""One SMTP connection as a client: commands out, replies in, matched in order.
+"""One SMTP connection as a client: what is said when, and how many messages are in flight.
 
 Towards a peer with PIPELINING and CHUNKING several small messages are in flight at once (RFC 2920, RFC 3030): each
 goes out whole, MAIL to BDAT, without waiting. As long as the message before it is not known to have been taken,
@@ -7,81 +7,30 @@ our content under the other's reverse path. Everything else has the connection t
 """
 
 import asyncio
+import logging
 import ssl
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
-from typing import cast
 
-from gateway.drivers.smtp_replies import BadReply, Reply, ReplyReader
+from gateway.drivers.smtp_replies import Reply
 from gateway.drivers.smtp_transaction import Features, Transaction, dot_stuffed, is_in_memory
+from gateway.drivers.smtp_wire import Awaited, ConnectionLost, Timeouts, Wire
 from gateway.drivers.transmission import Stage, Temporary
 
-__all__ = ["Connection", "ConnectionLost", "Timeouts"]
+__all__ = ["Connection"]
+
+log = logging.getLogger(__name__)
 
 PIECE = 64 * 1024  # bytes written before the socket is given time to drain (D20)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """How long to wait, in seconds (RFC 5321 section 4.5.3.2 where it speaks)."""
-
-    tls: float = 60.0
-    greeting: float = 300.0
-    command: float = 300.0  # EHLO, STARTTLS, RSET, MAIL, RCPT
-    data: float = 120.0  # the 354
-    block: float = 180.0  # each piece of content to drain
-    content: float = 600.0  # the reply to the final dot
-    quit: float = 5.0
-    idle: float = 30.0  # a connection nobody uses is closed
+UNREADABLE = Temporary("4.3.0", "the message could not be read", Stage.CONTENT)
+GIVEN_UP = Temporary("4.3.2", "given up by us", Stage.CONNECT)
 
 
-class ConnectionLost(Exception):
-    """The connection ended before the answer came."""
+class Connection:
+    """Its ``wire`` is made by the dialer; then it is greeted with ``open`` and given transactions by ``start``.
 
-    def __init__(self, cause: Temporary) -> None:
-        super().__init__(cause.text)
-        self.cause = cause
-
-
-class _Awaited:
-    """Collects the replies to a group of commands for a coroutine."""
-
-    __slots__ = ("_count", "_each", "_replies", "future", "patience")
-
-    def __init__(
-        self,
-        future: "asyncio.Future[list[Reply]]",
-        count: int,
-        patience: float,
-        each: Callable[[Reply], object] | None,
-    ) -> None:
-        self.future = future
-        self.patience = patience
-        self._count = count
-        self._each = each  # hears every reply at once, also when the group is never completed
-        self._replies: list[Reply] = []
-
-    def feed(self, reply: Reply) -> bool:
-        self._replies.append(reply)
-        if self._each is not None:
-            self._each(reply)
-        if len(self._replies) < self._count:
-            return False
-        if not self.future.done():
-            self.future.set_result(self._replies)
-        return True
-
-    def lost(self, cause: Temporary) -> None:
-        if not self.future.done():
-            self.future.set_exception(ConnectionLost(cause))
-
-
-class Connection(asyncio.Protocol):
-    """Made by the dialer, greeted with ``open``, then given transactions by ``start`` while it ``has_room``.
-
-    ``on_change`` is called whenever room was made or the connection has ended.
+    ``on_change`` is called whenever room was made, or the connection has ended.
     """
 
     def __init__(
@@ -92,28 +41,27 @@ class Connection(asyncio.Protocol):
         window_bytes: int,
         on_change: Callable[["Connection"], None],
     ) -> None:
+        self.wire = Wire(timeouts, on_idle=self._idled, on_end=lambda: on_change(self))
         self.features = Features()
-        self.closed = False
-        self.secure = False
-        self._loop = asyncio.get_running_loop()
         self._timeouts = timeouts
         self._window_messages = window_messages
         self._window_bytes = window_bytes
         self._on_change = on_change
-        self._transport: asyncio.Transport | None = None
-        self._replies = ReplyReader()
-        self._waiting: deque[Transaction | _Awaited] = deque()
-        self._greeting = self._expect(1, timeouts.greeting)
-        self._outbox: list[bytes] = []
-        self._writable = asyncio.Event()
-        self._writable.set()
+        self._greeting = Awaited(1)
+        self.wire.wait(self._greeting, timeouts.greeting)
         self._in_flight = 0
         self._in_flight_bytes = 0
         self._alone: asyncio.Task[None] | None = None
         self._clean = True  # the peer holds no half transaction
-        self._closing = False
-        self._deadline = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._leaving = False
+
+    @property
+    def closed(self) -> bool:
+        return self.wire.closed
+
+    @property
+    def idle(self) -> bool:
+        return self._alone is None and not self.wire.awaited
 
     # Opening
 
@@ -123,7 +71,6 @@ class Connection(asyncio.Protocol):
         Raises:
             ConnectionLost: the peer does not want us, or is no mail server.
         """
-        self._arm()
         greeting = (await self._greeting.future)[0]
         if greeting.code != 220:
             raise self._turned_away(greeting)
@@ -137,42 +84,28 @@ class Connection(asyncio.Protocol):
         """
         reply = await self._command(b"STARTTLS\r\n")
         if reply.code != 220:
-            raise self._tls_failed(f"STARTTLS refused: {reply.code} {reply.text}")
-        if not self._replies.empty or self._waiting or self._transport is None:
-            raise self._tls_failed("bytes in clear behind the reply to STARTTLS")
-        self._disarm()
-        try:
-            transport = await self._loop.start_tls(
-                self._transport,
-                self,
-                context,
-                server_hostname=host,
-                ssl_handshake_timeout=self._timeouts.tls,
-                ssl_shutdown_timeout=self._timeouts.quit,
-            )
-        except OSError as error:
-            raise self._tls_failed(f"TLS: {getattr(error, 'verify_message', '') or error}") from error
-        if transport is None or self.closed:
-            raise self._tls_failed("TLS: the connection ended")
-        self._transport = transport
-        self.secure = True
+            raise self.wire.tls_failed(f"STARTTLS refused: {reply.code} {reply.text}")
+        await self.wire.encrypt(context, host)
         await self._hello(hello)
 
     async def _hello(self, name: str) -> None:
         reply = await self._command(f"EHLO {name}\r\n".encode("ascii"))
+        self.features = Features.offered(reply)
         if reply.code // 100 == 5:
-            reply = await self._command(f"HELO {name}\r\n".encode("ascii"))
             self.features = Features()
-        else:
-            self.features = Features.offered(reply)
+            reply = await self._command(f"HELO {name}\r\n".encode("ascii"))
         if reply.code != 250:
             raise self._turned_away(reply)
+
+    def _turned_away(self, reply: Reply) -> ConnectionLost:
+        text = f"turned away: {reply.code} {reply.text}"
+        return ConnectionLost(Temporary("4.3.2", text, Stage.CONNECT, reply.code))
 
     # Sending
 
     def has_room(self, transaction: Transaction) -> bool:
         """Whether ``transaction`` may start now."""
-        if self.closed or self._closing or self._alone is not None:
+        if self.closed or self._leaving or self._alone is not None:
             return False
         if not self._in_flight:
             return True
@@ -182,23 +115,14 @@ class Connection(asyncio.Protocol):
             and self._goes_at_once(transaction)
         )
 
-    @property
-    def idle(self) -> bool:
-        return not self._waiting and self._alone is None
-
-    @property
-    def in_flight(self) -> int:
-        """Messages begun and not ended."""
-        return self._in_flight
-
     def start(self, transaction: Transaction) -> None:
-        """Begin to send what there is room for; the transaction is told every reply, or that the connection is lost."""
+        """Begin to send what there is room for; it is told every reply, or that the connection is lost."""
         self._in_flight += 1
         self._in_flight_bytes += transaction.size
         if self._goes_at_once(transaction):
             self._send_at_once(transaction)
         else:
-            self._alone = self._loop.create_task(self._send_alone(transaction))
+            self._alone = asyncio.create_task(self._send_alone(transaction))
 
     def _goes_at_once(self, transaction: Transaction) -> bool:
         return (
@@ -209,18 +133,14 @@ class Connection(asyncio.Protocol):
         )
 
     def _send_at_once(self, transaction: Transaction) -> None:
-        reset = bool(self._waiting) or not self._clean
+        reset = self.wire.awaited or not self._clean
         transaction.begin(after_reset=reset)
-        commands = transaction.commands(self.features)
-        commands.append(b"BDAT %d LAST\r\n" % transaction.size)
-        if reset:
-            self._outbox.append(b"RSET\r\n")
-        self._outbox.extend(commands)
-        self._outbox.extend(transaction.outgoing.message.pieces())
-        self._waiting.append(transaction)
-        if len(self._waiting) == 1:
-            self._arm()
-        self._loop.call_soon(self._flush)
+        pieces = [b"RSET\r\n"] if reset else []
+        pieces += transaction.commands(self.features)
+        pieces.append(b"BDAT %d LAST\r\n" % transaction.size)
+        pieces += transaction.outgoing.message.pieces()
+        self.wire.write_soon(pieces)
+        self.wire.wait(_InWindow(self, transaction), self._timeouts.content)
 
     async def _send_alone(self, transaction: Transaction) -> None:
         try:
@@ -228,12 +148,16 @@ class Connection(asyncio.Protocol):
         except ConnectionLost as lost:
             transaction.lost(lost.cause)
         except Exception as error:
-            self._break(Temporary("4.3.0", "the message could not be read", Stage.CONTENT))
-            transaction.lost(Temporary("4.3.0", "the message could not be read", Stage.CONTENT))
-            self._loop.call_exception_handler({"message": "sending a message failed", "exception": error})
+            log.warning("a message could not be read", exc_info=error)
+            self.wire.end(UNREADABLE)
+            transaction.lost(UNREADABLE)
+        except asyncio.CancelledError:
+            self.wire.end(GIVEN_UP)
+            transaction.lost(GIVEN_UP)
+            raise
         finally:
             self._alone = None
-            self._finished(transaction)
+            self.finished(transaction, clean=self._clean)
 
     async def _converse(self, transaction: Transaction) -> None:
         if not self._clean:
@@ -258,214 +182,114 @@ class Connection(asyncio.Protocol):
     async def _propose(self, transaction: Transaction, *, by_data: bool) -> Reply | None:
         """MAIL and RCPT; with PIPELINING in one go, and with DATA, whose reply is then given back."""
         commands = transaction.commands(self.features)
-        paths = len(commands) - 1
         if not self.features.pipelining:
             for command in commands:
-                await self._exchange(command, 1, self._timeouts.command, transaction.proposed)
+                await self._exchange(command, Awaited(1, transaction.proposed), self._timeouts.command)
                 if not transaction.wanted:
                     break
             return None
         if by_data:
             commands.append(b"DATA\r\n")
-        group = b"".join(commands)
-        replies = await self._exchange(group, len(commands), self._timeouts.command, transaction.proposed)
-        return replies[1 + paths] if by_data else None
+        awaited = Awaited(len(commands), transaction.proposed)
+        replies = await self._exchange(b"".join(commands), awaited, self._timeouts.command)
+        return replies[-1] if by_data else None
 
     async def _content(self, transaction: Transaction, *, by_data: bool) -> Reply:
         message = transaction.outgoing.message
-        awaited = self._expect(1, self._timeouts.content)
+        awaited = Awaited(1)
+        awaited.future.add_done_callback(lambda _: self.wire.release())
         if by_data:
             pieces = dot_stuffed(message.pieces())
         else:
             pieces = chain((b"BDAT %d LAST\r\n" % transaction.size,), message.pieces())
-        self._disarm()
+        self.wire.wait(awaited, self._timeouts.content)
+        self.wire.suspend()
         whole = await self._stream(pieces, awaited, in_memory=is_in_memory(message))
-        self._arm()
+        self.wire.resume()
         reply = (await awaited.future)[0]
         return reply if whole or reply.code >= 400 else Reply(451, (b"an answer before the end of the content",))
 
-    async def _stream(self, pieces: Iterator[bytes], awaited: _Awaited, *, in_memory: bool) -> bool:
+    async def _stream(self, pieces: Iterator[bytes], awaited: Awaited, *, in_memory: bool) -> bool:
         """Write the content, giving the socket time after each piece and reading stored bytes in a thread.
 
-        False if the answer came before the end: then the rest is not worth sending.
+        False if the answer, or the end of the connection, came first: then the rest is not worth sending.
         """
-        pending = 0
-        while piece := next(pieces, b"") if in_memory else await self._loop.run_in_executor(None, next, pieces, b""):
-            if awaited.future.done():
-                self._closing = True
-                if self._transport is not None:
-                    self._transport.close()
-                return False
+        loop = asyncio.get_running_loop()
+        batch: list[bytes] = []
+        size = 0
+        while piece := next(pieces, b"") if in_memory else await loop.run_in_executor(None, next, pieces, b""):
             for part in _cut(piece):
-                self._outbox.append(part)
-                pending += len(part)
-                if pending >= PIECE:
-                    pending = 0
-                    self._flush()
-                    await self._drain()
-        self._flush()
+                if awaited.future.done():
+                    self._leaving = True
+                    self.wire.hang_up()
+                    return False
+                batch.append(part)
+                size += len(part)
+                if size >= PIECE:
+                    self.wire.write(b"".join(batch))
+                    batch, size = [], 0
+                    await self.wire.drain()
+        self.wire.write(b"".join(batch))
         return True
 
-    async def _drain(self) -> None:
-        if self._writable.is_set():
-            return
-        try:
-            async with asyncio.timeout(self._timeouts.block):
-                await self._writable.wait()
-        except TimeoutError:
-            self._break(Temporary("4.4.2", "the peer stopped reading", Stage.CONTENT))
-        if self.closed:
-            raise ConnectionLost(Temporary("4.4.2", "connection lost while sending", Stage.CONTENT))
-
-    # Commands and replies
-
     async def _command(self, command: bytes, patience: float | None = None) -> Reply:
-        return (await self._exchange(command, 1, patience or self._timeouts.command))[0]
+        return (await self._exchange(command, Awaited(1), patience or self._timeouts.command))[0]
 
-    async def _exchange(
-        self, commands: bytes, replies: int, patience: float, each: Callable[[Reply], object] | None = None
-    ) -> list[Reply]:
-        awaited = self._expect(replies, patience, each)
-        self._outbox.append(commands)
-        self._flush()
-        self._arm()
+    async def _exchange(self, commands: bytes, awaited: Awaited, patience: float) -> list[Reply]:
+        self.wire.wait(awaited, patience)
+        self.wire.write(commands)
         return await awaited.future
 
-    def _expect(self, replies: int, patience: float, each: Callable[[Reply], object] | None = None) -> _Awaited:
-        awaited = _Awaited(self._loop.create_future(), replies, patience, each)
-        if self.closed:
-            awaited.lost(Temporary("4.4.2", "connection lost", Stage.CONNECT))
-        else:
-            self._waiting.append(awaited)
-        return awaited
-
-    def _take(self, reply: Reply) -> None:
-        if reply.code == 421:
-            self._break(Temporary("4.3.2", reply.text or "service closing", Stage.CONNECT, 421))
-            return
-        if not self._waiting:
-            self._break(Temporary("4.5.0", "a reply nobody asked for", Stage.CONNECT))
-            return
-        waiter = self._waiting[0]
-        if waiter.feed(reply):
-            self._waiting.popleft()
-            if isinstance(waiter, Transaction):
-                self._clean = waiter.taken
-                self._finished(waiter)
-        self._arm()
-
-    def _finished(self, transaction: Transaction) -> None:
+    def finished(self, transaction: Transaction, *, clean: bool) -> None:
+        """A transaction has ended; ``clean``: the peer holds nothing of it any more."""
+        self._clean = clean
         self._in_flight -= 1
         self._in_flight_bytes -= transaction.size
-        self._arm()
         self._on_change(self)
-
-    def _flush(self) -> None:
-        if self._outbox and self._transport is not None and not self.closed:
-            self._transport.write(self._outbox[0] if len(self._outbox) == 1 else b"".join(self._outbox))
-        self._outbox.clear()
-
-    # asyncio.Protocol
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            for reply in self._replies.feed(data):
-                self._take(reply)
-                if self.closed:
-                    return
-        except BadReply as error:
-            self._break(Temporary("4.5.0", str(error), Stage.CONNECT))
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self._break(Temporary("4.4.2", "connection lost", Stage.CONNECT))
-
-    def pause_writing(self) -> None:
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        self._writable.set()
 
     # Ending
 
     def quit(self) -> None:
         """Take leave when what is in flight has ended; used on idle connections and at the stop."""
-        self._closing = True
+        self._leaving = True
         if self.idle and not self.closed:
-            farewell = self._expect(1, self._timeouts.quit)
-            farewell.future.add_done_callback(self._after_quit)
-            self._outbox.append(b"QUIT\r\n")
-            self._flush()
-            self._arm()
+            farewell = Awaited(1)
+            farewell.future.add_done_callback(self._part)
+            self.wire.wait(farewell, self._timeouts.quit)
+            self.wire.write(b"QUIT\r\n")
 
     def abort(self) -> None:
         """End at once; what is in flight is lost."""
-        self._break(Temporary("4.3.2", "given up by us", Stage.CONNECT))
+        self.wire.end(GIVEN_UP)
 
-    def _after_quit(self, future: "asyncio.Future[list[Reply]]") -> None:
-        future.cancelled() or future.exception()  # a peer that hangs up instead of answering is fine
-        self._break(Temporary("4.4.2", "connection closed", Stage.CONNECT))
-
-    def _break(self, cause: Temporary) -> None:
-        if self.closed:
-            return
-        self.closed = True
-        self._disarm()
-        self._outbox.clear()
-        self._writable.set()
-        if self._transport is not None:
-            self._transport.close() if self._closing else self._transport.abort()
-        lost, self._waiting = self._waiting, deque()
-        for waiter in lost:
-            waiter.lost(cause)
-            if isinstance(waiter, Transaction):
-                self._in_flight -= 1
-                self._in_flight_bytes -= waiter.size
-        self._on_change(self)
-
-    def _turned_away(self, reply: Reply) -> ConnectionLost:
-        self.quit()
-        text = f"turned away: {reply.code} {reply.text}"
-        return ConnectionLost(Temporary("4.3.2", text, Stage.CONNECT, reply.code))
-
-    def _tls_failed(self, text: str) -> ConnectionLost:
-        cause = Temporary("4.7.5", text[:400], Stage.TLS)
-        self._break(cause)
-        return ConnectionLost(cause)
-
-    # Time
-
-    def _arm(self) -> None:
-        """Set the time by which the next reply must be here, or an idle connection is closed."""
-        if self.closed:
-            return
-        if not self._waiting:
-            patience = self._timeouts.idle
-        elif isinstance(head := self._waiting[0], _Awaited):
-            patience = head.patience
-        else:
-            patience = self._timeouts.content
-        self._deadline = self._loop.time() + patience
-        if self._timer is None or self._deadline < self._timer.when():
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(self._deadline, self._tick)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _tick(self) -> None:
-        self._timer = None
-        if self._loop.time() < self._deadline:
-            self._timer = self._loop.call_at(self._deadline, self._tick)
-        elif not self._waiting and self._alone is None and not self._closing:
+    def _idled(self) -> None:
+        if self.idle and not self._leaving:
             self.quit()
-        elif self._waiting:
-            self._break(Temporary("4.4.2", "no answer in time", Stage.CONNECT))
+
+    def _part(self, farewell: "asyncio.Future[list[Reply]]") -> None:
+        """The peer has said good-bye, or hung up, which is fine too."""
+        if not farewell.cancelled() and farewell.exception() is None:
+            self.wire.hang_up()
+
+
+class _InWindow:
+    """A transaction of which everything has been sent."""
+
+    __slots__ = ("_connection", "_transaction")
+
+    def __init__(self, connection: Connection, transaction: Transaction) -> None:
+        self._connection = connection
+        self._transaction = transaction
+
+    def feed(self, reply: Reply) -> bool:
+        if not self._transaction.feed(reply):
+            return False
+        self._connection.finished(self._transaction, clean=self._transaction.taken)
+        return True
+
+    def lost(self, cause: Temporary) -> None:
+        self._transaction.lost(cause)
+        self._connection.finished(self._transaction, clean=False)
 
 
 def _cut(piece: bytes) -> Iterable[bytes]:

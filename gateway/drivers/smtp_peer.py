@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gateway.drivers.dialer import Dialer, DialFailed, Target
-from gateway.drivers.smtp_connection import Connection, ConnectionLost, Timeouts
+from gateway.drivers.smtp_connection import Connection
 from gateway.drivers.smtp_transaction import Transaction
+from gateway.drivers.smtp_wire import ConnectionLost, Timeouts
 from gateway.drivers.tls import ClientContexts, TlsPolicy
 from gateway.drivers.transmission import Outcome, Outgoing, Stage, Temporary
 
@@ -87,17 +88,14 @@ class Opener:
         secure: bool,
     ) -> Connection:
         limits = self._limits
-        connection = await self._dialer.connect(
-            address,
-            target.port,
-            lambda: Connection(
-                limits.timeouts,
-                window_messages=limits.window_messages,
-                window_bytes=limits.window_bytes,
-                on_change=on_change,
-            ),
+        connection = Connection(
+            limits.timeouts,
+            window_messages=limits.window_messages,
+            window_bytes=limits.window_bytes,
+            on_change=on_change,
         )
         try:
+            await self._dialer.connect(address, target.port, lambda: connection.wire)
             await connection.open(self._hello)
             if secure:
                 await self._secure(connection, destination, target)

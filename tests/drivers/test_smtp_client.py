@@ -1,16 +1,16 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
 import pytest
 
 from gateway.drivers.dialer import Dialer, Target
 from gateway.drivers.smtp_client import ClientLimits, Destination, SmtpClient
-from gateway.drivers.smtp_connection import Timeouts
+from gateway.drivers.smtp_wire import Timeouts
 from gateway.drivers.tls import ClientContexts, TlsPolicy
-from gateway.drivers.transmission import Delivered, Outgoing, Permanent, Stage, Temporary
-from receipts.octets import Octets
+from gateway.drivers.transmission import Delivered, Outcome, Outgoing, Permanent, Stage, Temporary
+from receipts.octets import InMemory, Octets, Span
 from tests.drivers.scripted import CUT, SILENCE, ScriptedPeer, TestCa, make_ca, until
 
 BODY = b"Subject: prova\r\n\r\n.dot\r\n..two\r\n.\r\nfine\r\n"
@@ -358,6 +358,126 @@ async def test_close_gives_up_what_does_not_end(client: Clients) -> None:
         await until(lambda: "BDAT" in peer.verbs)
         await sender.close(0.05)
         assert isinstance((await sending)[0], Temporary)
+
+
+# Large messages
+
+LARGE = Octets.whole(
+    InMemory.of(b".seventy-eight characters and a line end, again and again and again and again\r\n" * 40_000)
+)
+
+
+@EVERY_PEER
+async def test_a_large_message_arrives_byte_for_byte(client: Clients, features: tuple[str, ...]) -> None:
+    async with running(ScriptedPeer(features=features)) as peer:
+        message = Outgoing(reverse_path="a@alfa.example", forward_paths=("b@beta.example",), message=LARGE)
+        (outcome,) = await client().send(to(peer), message)
+    assert isinstance(outcome, Delivered)
+    assert peer.messages[0].content == LARGE.read()
+
+
+@EVERY_PEER
+async def test_a_message_that_ends_without_a_line_end_gets_one_only_where_it_must(
+    client: Clients, features: tuple[str, ...]
+) -> None:
+    async with running(ScriptedPeer(features=features)) as peer:
+        await client().send(to(peer), outgoing(body=b"no line end"))
+    assert peer.messages[0].content == (b"no line end" if features is CHUNKING else b"no line end\r\n")
+
+
+@EVERY_PEER
+async def test_a_large_message_is_not_sent_before_its_recipients_are_accepted(
+    client: Clients, features: tuple[str, ...]
+) -> None:
+    async with running(
+        ScriptedPeer(features=features, answer=lambda verb, _: "550 no" if verb == "RCPT" else None)
+    ) as peer:
+        message = Outgoing(reverse_path="a@alfa.example", forward_paths=("b@beta.example",), message=LARGE)
+        (outcome,) = await client().send(to(peer), message)
+    assert isinstance(outcome, Permanent)
+    assert "BDAT" not in peer.verbs
+
+
+async def test_small_messages_do_not_wait_behind_a_large_one(client: Clients) -> None:
+    gate = asyncio.Event()
+    async with running(ScriptedPeer(gate=gate)) as peer:
+        sender = client()
+        message = Outgoing(reverse_path="a@alfa.example", forward_paths=("b@beta.example",), message=LARGE)
+        large = asyncio.create_task(sender.send(to(peer), message))
+        await until(lambda: "BDAT" in peer.verbs)
+        small = asyncio.create_task(sender.send(to(peer), outgoing()))
+        await until(lambda: peer.connections == 2)
+        gate.set()
+        assert isinstance((await small)[0], Delivered)
+        assert isinstance((await large)[0], Delivered)
+
+
+@pytest.mark.parametrize(("code", "kind"), [(552, Permanent), (452, Temporary), (250, Temporary)])
+async def test_an_answer_before_the_end_of_the_content_ends_the_sending(
+    client: Clients, code: int, kind: type[Outcome]
+) -> None:
+    async def hasty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hi\r\n")
+        for reply in (
+            b"250-hi\r\n250-PIPELINING\r\n250 CHUNKING\r\n",
+            b"250 ok\r\n",
+            b"250 ok\r\n",
+            b"%d no\r\n" % code,
+        ):
+            await reader.readline()
+            writer.write(reply)
+        with suppress(ConnectionError):
+            while await reader.read(1000):
+                pass
+        writer.close()
+
+    server = await asyncio.start_server(hasty, "127.0.0.1", 0)
+    target = Target("127.0.0.1", server.sockets[0].getsockname()[1])
+    endless = Octets.of(*(Span(LARGE.parts[0].source, 0, LARGE.size) for _ in range(40)))  # type: ignore[union-attr]
+    message = Outgoing(reverse_path="a@alfa.example", forward_paths=("b@beta.example",), message=endless)
+    async with asyncio.timeout(10):
+        (outcome,) = await client().send(Destination((target,), TlsPolicy.OPPORTUNISTIC), message)
+    assert isinstance(outcome, kind)
+    server.close()
+
+
+async def test_a_peer_that_stops_reading_is_given_up(client: Clients) -> None:
+    async def lazy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hi\r\n")
+        for reply in (b"250-hi\r\n250-PIPELINING\r\n250 CHUNKING\r\n", b"250 ok\r\n", b"250 ok\r\n"):
+            await reader.readline()
+            writer.write(reply)
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(lazy, "127.0.0.1", 0, limit=1024)
+    target = Target("127.0.0.1", server.sockets[0].getsockname()[1])
+    endless = Octets.of(*(Span(LARGE.parts[0].source, 0, LARGE.size) for _ in range(40)))  # type: ignore[union-attr]
+    message = Outgoing(reverse_path="a@alfa.example", forward_paths=("b@beta.example",), message=endless)
+    sender = client(timeouts=Timeouts(block=0.1))
+    (outcome,) = await sender.send(Destination((target,), TlsPolicy.OPPORTUNISTIC), message)
+    assert outcome == Temporary("4.4.2", "the peer stopped reading", Stage.CONTENT)
+    server.close()
+
+
+async def test_a_message_that_cannot_be_read_is_temporary_and_costs_the_connection(client: Clients) -> None:
+    class Broken:
+        sha256, size = b"", 2_000_000
+
+        def pieces(self, start: int, stop: int) -> Iterator[bytes]:
+            yield b"a line\r\n"
+            raise OSError("the database is gone")
+
+    async with running(ScriptedPeer()) as peer:
+        sender = client()
+        message = Octets.of(Span(Broken(), 0, 2_000_000))
+        given = Outgoing(reverse_path="a@alfa.example", forward_paths=("b@beta.example",), message=message)
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        (outcome,) = await sender.send(to(peer), given)
+        assert outcome == Temporary("4.3.0", "the message could not be read", Stage.CONTENT)
+        assert not peer.messages
+        assert isinstance((await sender.send(to(peer), outgoing()))[0], Delivered)
+    assert peer.connections == 2
 
 
 # TLS
