@@ -6,11 +6,10 @@ What is checked beyond the RFC's list, and how "conformant" and "coincide" are r
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway.points.faults import Fault
 from receipts.identifiers import address_key, is_msgid, is_smtp_address, parse_address_list
 from receipts.scanner import Fault as FormFault
 from receipts.scanner import Header
-
-from gateway.points.faults import Fault
 
 __all__ = ["AccessRequest", "formal_faults"]
 
