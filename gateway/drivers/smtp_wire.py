@@ -216,8 +216,11 @@ class Wire(asyncio.Protocol):
             return
         self._arm()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self.end(Temporary("4.4.2", "connection lost", Stage.CONNECT))
+    def connection_lost(self, exc: Exception | None) -> None:
+        if isinstance(exc, ssl.SSLError):
+            self.tls_failed(f"TLS: {exc}")
+        else:
+            self.end(Temporary("4.4.2", "connection lost", Stage.CONNECT))
 
     def pause_writing(self) -> None:
         self._writable.clear()
