@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, false, func, select, update
 
 from gateway.storage.batch import Addition, batch_of
 from gateway.storage.statements import Statement
@@ -84,7 +84,7 @@ _ADD = Addition(outbox)
 _DUE = (
     select(outbox.c.id)
     .where(
-        outbox.c.held.is_(False),
+        outbox.c.held == false(),
         outbox.c.next_attempt_at <= bindparam("now"),
         outbox.c.leased_until <= bindparam("now"),
     )
@@ -125,7 +125,7 @@ _REMOVE = Statement(
 _RETRY = Statement(
     update(outbox).where(outbox.c.id == bindparam("row")).values(held=False, next_attempt_at=bindparam("at"))
 )
-_HOLD = Statement(update(outbox).where(outbox.c.id == bindparam("row"), outbox.c.held.is_(False)).values(held=True))
+_HOLD = Statement(update(outbox).where(outbox.c.id == bindparam("row"), outbox.c.held == false()).values(held=True))
 _COUNT = Statement(
     select(
         func.count(),

@@ -349,7 +349,12 @@ register = Table(
     sqlite_autoincrement=True,  # an id is never used twice
 )
 Index("ix_register_pec_msgid", register.c.pec_msgid)
-Index("ix_register_msgid", register.c.msgid, sqlite_where=register.c.msgid.isnot(None))
+Index(
+    "ix_register_msgid",
+    register.c.msgid,
+    sqlite_where=register.c.msgid.isnot(None),
+    postgresql_where=register.c.msgid.isnot(None),
+)
 Index("ix_register_at", register.c.at)
 
 register_links = Table(

@@ -92,9 +92,7 @@ def _events(trace: str) -> list[str]:
             found.append(match[1])
         elif re.search(r"pwrite64\(\d+<[^>]*-wal>", line):
             found.append("write")
-        elif re.search(r"f(data)?sync\(\d+<[^>]*-wal>\) += 0", line) or re.search(
-            r"f(data)?sync resumed>\) += 0", line
-        ):
+        elif re.search(r"f(data)?sync(\(\d+<[^>]*-wal>| resumed>)\) += 0", line):
             found.append("flush")
     assert "flush" in found, trace[-2000:]
     return found

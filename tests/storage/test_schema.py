@@ -1,0 +1,84 @@
+"""The steps lead to the schema that the program has, on both databases."""
+
+import re
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, create_engine
+
+from gateway.storage import schema
+from gateway.storage.engine import Storage
+from gateway.storage.tables import metadata
+from tests.postgresql import Cluster
+
+
+def test_the_steps_lead_to_the_tables(storage: Storage) -> None:
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata))
+
+    assert storage.write_now(differences) == []
+
+
+def test_the_steps_write_the_same_sqlite_tables(sqlite_url: str, tmp_path: Path) -> None:
+    """What the comparison does not see: WITHOUT ROWID, AUTOINCREMENT, the terms of partial indexes."""
+    made = tmp_path / "made.sqlite"
+    engine = create_engine(f"sqlite:///{made}")
+    metadata.create_all(engine)
+    engine.dispose()
+    migrated = _definitions(Path(sqlite_url.removeprefix("sqlite:///")))
+    for name, definition in _definitions(made).items():
+        assert migrated[name] == definition
+
+
+def _definitions(file: Path) -> dict[str, list[str]]:
+    connection = sqlite3.connect(file)
+    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'")
+    found = {name: _words(sql) for name, sql in rows}
+    connection.close()
+    return found
+
+
+def _words(sql: str) -> list[str]:
+    """The words of a definition without their order, as constraints come in any."""
+    return sorted(re.sub(r"[\s(),\"]+", " ", sql).split())
+
+
+def test_migrating_twice_changes_nothing(storage_url: str) -> None:
+    Storage.open(storage_url, migrate=True).close()
+    Storage.open(storage_url, migrate=True).close()
+
+
+def test_a_step_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All steps are one transaction, on SQLite too."""
+    monkeypatch.setattr(schema, "MIGRATIONS", _broken(tmp_path))
+    url = f"sqlite:///{tmp_path}/half.sqlite"
+    with pytest.raises(RuntimeError, match="half way"):
+        Storage.open(url, migrate=True)
+    connection = sqlite3.connect(tmp_path / "half.sqlite")
+    assert connection.execute("SELECT count(*) FROM sqlite_master WHERE name <> 'sqlite_sequence'").fetchone() == (0,)
+    connection.close()
+
+
+def _broken(tmp_path: Path) -> Path:
+    """The steps, and one more that stops half way."""
+    folder = tmp_path / "migrations"
+    (folder / "versions").mkdir(parents=True)
+    for name in ("env.py", "versions/0001_first.py"):
+        (folder / name).write_text((schema.MIGRATIONS / name).read_text())
+    (folder / "versions" / "0002_broken.py").write_text(
+        'revision = "0002"\ndown_revision = "0001"\ndef upgrade():\n    raise RuntimeError("half way")\n'
+    )
+    return folder
+
+
+def test_nodes_that_start_together_migrate_once(postgresql_cluster: Cluster) -> None:
+    name = postgresql_cluster.create()
+    url = postgresql_cluster.url(name)
+    with ThreadPoolExecutor(3) as pool:
+        for storage in pool.map(lambda _: Storage.open(url, migrate=True), range(3)):
+            storage.close()
+    postgresql_cluster.drop(name)
