@@ -58,16 +58,21 @@ class _Window:
     _before: tuple[int, int] = (0, 0)
 
     def messages(self, now: float) -> float:
-        return self._now[0] + self._before[0] * self._left(now)
+        return self._sum(0, now)
 
     def recipients(self, now: float) -> float:
-        return self._now[1] + self._before[1] * self._left(now)
+        return self._sum(1, now)
 
     def add(self, recipients: int, now: float) -> None:
-        self._left(now)
+        self._turn(now)
         self._now = (self._now[0] + 1, self._now[1] + recipients)
 
-    def _left(self, now: float) -> float:
+    def _sum(self, which: int, now: float) -> float:
+        left = self._turn(now)
+        return self._now[which] + self._before[which] * left
+
+    def _turn(self, now: float) -> float:
+        """Begin the span that ``now`` is in; the part of it that is still to come."""
         number, into = divmod(now, self.span)
         if number != self._number:
             self._before = self._now if number == self._number + 1 else (0, 0)
