@@ -103,6 +103,7 @@ async def test_mail_exchangers_come_in_the_order_of_preference(asking: Asking) -
     )
 
 
+@pytest.mark.req("SEC-01", "IP-11")
 async def test_certified_domains_are_verified_by_the_name_of_their_host(asking: Asking) -> None:
     found = await asking(ca_file="/roots.pem").find("two.example", certified=True)
     assert isinstance(found, Destination)

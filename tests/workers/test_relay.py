@@ -11,7 +11,7 @@ from gateway.workers.relay import RelayLimits
 from receipts.octets import Octets
 from receipts.wire import MessageKind
 from tests.drivers.scripted import until
-from tests.workers.house import ENVELOPE, LEASE, START, House
+from tests.workers.house import ENVELOPE, LEASE, SENDER, START, House
 
 POLL = timedelta(milliseconds=20)
 BRUNO, CARLA = "bruno@beta.example", "carla@beta.example"
@@ -39,6 +39,7 @@ async def test_recipients_of_one_domain_share_a_transaction_and_all_the_bytes(ho
     assert sorted(sent.forward_paths for sent in house.peers.sent) == [(BRUNO, CARLA), ("dario@gamma.example",)]
     (arrival,) = house.incoming.arrivals
     assert arrival.forward_paths == ("bruno@alfa.example", "carla@alfa.example")
+    assert {arrival.reverse_path, *(sent.reverse_path for sent in house.peers.sent)} == {SENDER}
     assert {message.read() for message in (arrival.message, *(sent.message for sent in house.peers.sent))} == {
         ENVELOPE.read()
     }

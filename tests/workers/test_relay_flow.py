@@ -79,6 +79,7 @@ async def test_a_permanent_refusal_of_an_envelope_is_a_non_delivery_notice(house
     (recipient,) = (await house.sent()).recipients
     assert recipient.state is RecipientState.FAILED
     assert recipient.end_detail == "550 5.1.1 no such user"
+    assert await house.storage.read(lambda each: certified.open_recipients(each, START, limit=5)) == []
     ((kind, notice),) = await house.mailbox()
     assert kind == MessageKind.NON_DELIVERY
     assert notice.startswith(b"Return-Path: <posta-certificata@alfa.example>\r\n")
@@ -129,7 +130,6 @@ async def test_a_row_that_was_taken_away_meanwhile_has_no_consequences(house: Ho
     assert await house.register() == []
 
 
-@pytest.mark.req("TIM-16")
 async def test_a_certified_envelope_is_never_given_up_by_age(house: House) -> None:
     await house.accepted(BRUNO)
     house.peers.answers = {BRUNO: UNREACHED}
