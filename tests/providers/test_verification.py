@@ -277,6 +277,7 @@ def test_the_domain_of_from_must_be_managed_by_the_provider(net: Network) -> Non
     assert failed(verify(sealed(net.alfa), net, directory=index)) == {"from-domain"}
 
 
+@pytest.mark.req("IP-01")
 @pytest.mark.parametrize(
     "message",
     [
