@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, exists, select,
 from gateway.storage.tables import bodies, chunk_sets, contents, metadata
 from gateway.storage.values import micros
 
-__all__ = ["Position", "Purged", "purge_unreferenced"]
+__all__ = ["START", "Position", "Purged", "purge_unreferenced"]
 
 LIMIT: Final = 500
 

@@ -19,6 +19,7 @@ __all__ = [
     "NewProcessedEnvelope",
     "ProcessedEnvelope",
     "count_resend",
+    "known_receipts",
     "processed",
     "record_envelopes",
     "record_receipt",
@@ -90,6 +91,9 @@ _RESEND = Statement(
     .values(resent=_TABLE.resent + 1, resent_at=bindparam("now"))
 )
 _RECEIPT = insert_ignoring(received_receipts)
+_RECEIVED = Statement(
+    select(received_receipts.c.address_key).where(received_receipts.c.signed_sha256 == bindparam("digest"))
+)
 
 
 def processed(
@@ -121,6 +125,12 @@ def count_resend(connection: Connection, seen: ProcessedEnvelope, at: datetime) 
     """Whether the receipts of a repeated envelope may leave once more: at most 3 times, not within 10 minutes."""
     values = {"signer": seen.provider, "id": seen.pec_msgid, "key": seen.address_key, "now": micros(at)}
     return _RESEND.run(connection, values | {"before": micros(at - RESEND_PAUSE)}) == 1
+
+
+def known_receipts(connection: Connection, signed_sha256: bytes, addresses: Sequence[str]) -> frozenset[str]:
+    """Those of ``addresses``, as given, for which a receipt with these signed bytes came before."""
+    keys = {key for (key,) in _RECEIVED.all(connection, {"digest": signed_sha256})}
+    return frozenset(address for address in addresses if address_key(clean(address)) in keys)
 
 
 def record_receipt(connection: Connection, signed_sha256: bytes, address: str, at: datetime) -> bool:
