@@ -37,6 +37,7 @@ class CheckName(StrEnum):
     MARKER = "marker"  # IP-06: X-Ricevuta or X-Trasporto is what the signed data say
     ON_BEHALF = "on-behalf"  # IP-06: the name in From is the signed sender's
     COMPETENCE = "sender-domain"  # IP-08: the provider may certify this
+    ENCLOSURES = "enclosures"  # D36: its hashes are those of the message kept; only when that is given
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from enum import StrEnum
 from providers.chains import ChainCache, Trust
 from providers.checks import Check, CheckName
 from providers.directory import Directory, ProviderRecord
+from providers.enclosures import Match, compare_hashes
 from providers.verification import SignatureVerdict, is_sealed, verify_signature
 from receipts.facts import CertificationData
 from receipts.fields import decode_words
@@ -72,6 +73,7 @@ def judge(
     at: datetime | None = None,
     now: datetime | None = None,
     cache: ChainCache | None = None,
+    original: bytes | None = None,
 ) -> Judgement:
     """Judge the bytes of a mail file.
 
@@ -79,6 +81,7 @@ def judge(
         at: when the certificate has to be valid; None takes the time that the certification data state, else that
             of the signature.
         now: for the note whether the certificate is valid today too.
+        original: the message as its sender kept it, to compare the hashes of a brief receipt with.
     """
     data, notes = _with_crlf(data)
     message = Octets.of(data)
@@ -100,6 +103,8 @@ def judge(
 
     signature = verdict_at(moment)
     checks = (*signature.checks, *_message_checks(found, root.header, message, directory, signature.provider))
+    if original is not None:
+        checks = (*checks, _enclosures(found, message, _with_crlf(original)[0]))
     return Judgement(
         verdict=_verdict(checks),
         recognition=found,
@@ -257,3 +262,15 @@ def _answered_for(kind: MessageKind, data: CertificationData) -> tuple[tuple[str
             return (*reported, data.sender), False
         case _:
             return (data.sender,), True
+
+
+def _enclosures(found: Recognition, message: Octets, original: bytes) -> Check:
+    name = CheckName.ENCLOSURES
+    if found.original is None:
+        return Check(name, True, "the message holds no copy of the original, so there is nothing to compare")
+    copy = message.slice(found.original.body_start, found.original.stop)
+    compared = compare_hashes(copy, Octets.of(original))
+    if not compared:
+        return Check(name, True, "the copy of the original holds no hash, so there is nothing to compare")
+    good = all(each.match in {Match.ENCODED, Match.DECODED} for each in compared)
+    return Check(name, good, "; ".join(f"{each.name}: {each.match}" for each in compared))

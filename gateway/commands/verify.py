@@ -45,6 +45,10 @@ def verify(
         str | None,
         typer.Option("--at", help="Judge certificates at this time (ISO 8601; UTC unless it says otherwise)."),
     ] = None,
+    original: Annotated[
+        Path | None,
+        typer.Option("--original", help="The message as you sent it: compare a brief receipt's hashes with its files."),
+    ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON list, one object a file.")] = False,
 ) -> None:
@@ -55,10 +59,11 @@ def verify(
     """
     trust = _trust(ca or [])
     directory = _index(index, trust) if index else None
+    sent = _original(original) if original else None
     when, cache, worst = _time(at), ChainCache(), Verdict.VALID
     reports = []
     for file in files:
-        judgement = _judge(file, trust, directory, when, cache)
+        judgement = _judge(file, trust, directory, when, cache, sent)
         worst = max(worst, judgement.verdict if judgement else Verdict.UNREADABLE, key=list(Verdict).index)
         if as_json:
             reports.append(report(str(file), judgement))
@@ -157,13 +162,18 @@ def _certified_lines(data: CertificationData) -> Iterator[str]:
 
 
 def _judge(
-    file: Path, trust: Trust | None, directory: Directory | None, at: datetime | None, cache: ChainCache
+    file: Path,
+    trust: Trust | None,
+    directory: Directory | None,
+    at: datetime | None,
+    cache: ChainCache,
+    original: bytes | None,
 ) -> Judgement | None:
     try:
         data = file.read_bytes()
     except OSError:
         return None
-    return judge(data, trust=trust, directory=directory, at=at, now=datetime.now(UTC), cache=cache)
+    return judge(data, trust=trust, directory=directory, at=at, now=datetime.now(UTC), cache=cache, original=original)
 
 
 def _trust(files: list[Path]) -> Trust | None:
@@ -190,6 +200,13 @@ def _index(file: Path, trust: Trust | None) -> Directory | None:
     if not directory.records:
         raise typer.BadParameter("holds no provider", param_hint="--index")
     return directory
+
+
+def _original(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"cannot be read: {error}", param_hint="--original") from error
 
 
 def _time(text: str | None) -> datetime | None:

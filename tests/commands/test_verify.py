@@ -1,6 +1,7 @@
 """``ceralacca verify``: its JSON, its exit codes, its report."""
 
 import json
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ def test_json_is_a_list_of_objects_with_fixed_fields(folder: Path, trusted: list
         "taken_for": [],
         "error_text": None,
     }
-    assert [check["name"] for check in first["checks"]] == CHECKS == [name.value for name in CheckName]
+    assert [check["name"] for check in first["checks"]] == CHECKS
     assert {tuple(check) for check in first["checks"]} == {("name", "ok", "detail")}
     assert all(check["ok"] is True and check["detail"] for check in first["checks"])
 
@@ -216,6 +217,29 @@ def test_validity_today_is_only_a_note(folder: Path, trusted: list[str | Path]) 
 def test_the_page_about_it_names_every_check_and_kind() -> None:
     page = (Path(__file__).parents[2] / "docs" / "verify.md").read_text("utf-8")
     listed = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
-    assert [name for name in listed if name not in set(Verdict)] == CHECKS
+    assert [name for name in listed if name not in set(Verdict)] == [*CHECKS, "enclosures"] == list(CheckName)
     assert [verdict for verdict in listed if verdict in set(Verdict)] == list(Verdict)
     assert all(f"`{kind}`" in page for kind in MessageKind)
+
+
+def test_the_shell_line_of_the_page_makes_the_hash_of_the_receipt() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "verify.md").read_text("utf-8")
+    (line,) = (block for block in page.split("```") if "sha1sum" in block and "sed" in block)
+    case = next(each for each in cases("delivery-brief") if each.name == "with-files")
+    command = line.replace("sent.eml", str(case / "original.eml"))
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=True, timeout=30)
+    assert done.stdout.split()[0] in (case / "expected.eml").read_bytes()
+
+
+def test_a_brief_receipt_is_compared_with_the_message_kept(
+    folder: Path, trusted: list[str | Path], net: Network, tmp_path: Path
+) -> None:
+    case = next(each for each in cases("delivery-brief") if each.name == "with-files")
+    receipt = tmp_path / "brief.eml"
+    receipt.write_bytes(seal(built(case), net.beta.signer(), at=AT, boundary=BOUNDARY).read())
+    (found,) = objects(*trusted, "--original", case / "original.eml", receipt)
+    assert found["verdict"] == "valid"
+    assert found["checks"][-1]["name"] == "enclosures"
+    assert "perizia.pdf: matches the encoded part" in found["checks"][-1]["detail"]
+    assert ceralacca(*trusted, "--original", folder / "envelope.eml", receipt).exit_code == 1
+    assert ceralacca(*trusted, "--original", folder / "missing.eml", receipt).exit_code == 2
