@@ -16,17 +16,19 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gateway.lab.conversation import Mailbox, Session, pop3, submission
 from receipts.wire import X_RICEVUTA, X_RIFERIMENTO_MESSAGE_ID, X_TRASPORTO
 
-__all__ = ["Flow", "LoadResult", "Pair", "generate", "pairs_of", "run_load"]
+__all__ = ["Flow", "LoadResult", "Pair", "Traffic", "generate", "pairs_of", "run_load"]
 
 FLOWS_PER_CONNECTION = 20
 POLL_SECONDS = 0.5
+PAUSE_SECONDS = 0.2  # before a broken connection is made anew
 PATIENCE_SECONDS = 60.0
 """How long nothing may happen before receipts that are missing count as lost."""
 ACCEPTANCE, DELIVERY, ENVELOPE = "accettazione", "avvenuta-consegna", "posta-certificata"
@@ -34,14 +36,6 @@ _HEADER = re.compile(
     rb"^(%b|%b|%b): ([^\r]*)\r$" % (X_RICEVUTA.encode(), X_TRASPORTO.encode(), X_RIFERIMENTO_MESSAGE_ID.encode()),
     re.MULTILINE,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Mailbox:
-    address: str
-    password: str
-    submissions: int  # ports
-    pop3s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,76 +123,82 @@ async def run_load(lab_file: Path, *, flows: int, size: int, rate: float | None,
     """
     lab = json.loads(await asyncio.to_thread(lab_file.read_text))
     context = ssl.create_default_context(cafile=lab["ca_file"])
-    return await _Load(pairs_of(lab, senders), context, flows, size, rate).run()
+    pairs = pairs_of(lab, senders)
+    traffic = Traffic(pairs, context, flows=flows, size=size, rate=rate)
+    watch = Watch((box for pair in pairs for box in (pair.sender, pair.recipient)), context, traffic)
+    watching = asyncio.create_task(watch.run())
+    await traffic.run()
+    result = traffic.result
+    with contextlib.suppress(TimeoutError):
+        while any(flow.receipt_at is None for flow in result.acknowledged):
+            watch.fetched.clear()
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await watch.fetched.wait()
+    result.ended = max((flow.receipt_at or 0.0 for flow in result.flows), default=time.monotonic())
+    watch.stop()
+    await watching
+    await watch.empty_all()
+    return result
 
 
-class _Load:
-    def __init__(self, pairs: list[Pair], context: ssl.SSLContext, flows: int, size: int, rate: float | None) -> None:
+class Traffic:
+    """Senders that hand in messages. What was not acknowledged is handed in again, as a mail program would."""
+
+    def __init__(
+        self, pairs: list[Pair], context: ssl.SSLContext, *, flows: int, size: int, rate: float | None = None
+    ) -> None:
+        self.result = LoadResult()
+        self.flows: dict[str, Flow] = {}
         self._pairs = pairs
         self._context = context
         self._left = flows
-        self._total = flows
         self._rate = rate
-        self._result = LoadResult()
-        self._flows: dict[str, Flow] = {}
         self._body = _body(size)
-        self._fetched = asyncio.Event()
         self._started = 0
-        self._over = False
 
-    async def run(self) -> LoadResult:
-        result = self._result
-        result.began = time.monotonic()
-        boxes = {box.address: box for pair in self._pairs for box in (pair.sender, pair.recipient)}
-        watchers = [asyncio.create_task(self._watch(box)) for box in boxes.values()]
+    async def run(self) -> None:
+        """Returns when every message is acknowledged, or ``stop`` was called and those begun are."""
+        self.result.began = time.monotonic()
         await asyncio.gather(*(self._send_all(pair) for pair in self._pairs))
-        with contextlib.suppress(TimeoutError):
-            while self._open():
-                self._fetched.clear()
-                async with asyncio.timeout(PATIENCE_SECONDS):
-                    await self._fetched.wait()
-        result.ended = max((flow.receipt_at or 0.0 for flow in result.flows), default=time.monotonic())
-        self._over = True  # a watcher cut off before QUIT would find everything again
-        await asyncio.gather(*watchers)
-        for box in boxes.values():
-            await self._empty(box)
-        return result
 
-    def _open(self) -> int:
-        return sum(1 for flow in self._result.acknowledged if flow.receipt_at is None)
+    def stop(self) -> None:
+        self._left = 0
 
     async def _send_all(self, pair: Pair) -> None:
-        while self._left > 0:
+        flow: Flow | None = None
+        while self._left > 0 or flow is not None:
             try:
-                async with _submission(pair.sender, self._context) as session:
+                async with submission(pair.sender, self._context) as session:
                     for _ in range(FLOWS_PER_CONNECTION):
-                        if not await self._turn():
+                        flow = flow or await self._next()
+                        if flow is None:
                             return
-                        await self._send(session, pair)
+                        await self._send(session, pair, flow)
+                        flow = None
             except (OSError, asyncio.IncompleteReadError, RuntimeError) as error:
-                self._result.errors.append(f"{type(error).__name__}: {error}")
-                await asyncio.sleep(0.2)
+                self.result.errors.append(f"{type(error).__name__}: {error}")
+                await asyncio.sleep(PAUSE_SECONDS)
 
-    async def _turn(self) -> bool:
-        """Whether there is another message to send; waits for its time when there is a rate."""
+    async def _next(self) -> Flow | None:
+        """The next message, when its time has come; None if there is none."""
         if self._left <= 0:
-            return False
+            return None
         self._left -= 1
         self._started += 1
         if self._rate is not None:
-            due = self._result.began + self._started / self._rate
+            due = self.result.began + self._started / self._rate
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-        return True
+        flow = Flow(f"<{random.getrandbits(96):x}@load.example>", time.monotonic())
+        self.flows[flow.msgid] = flow
+        self.result.flows.append(flow)
+        return flow
 
-    async def _send(self, session: "_Session", pair: Pair) -> None:
-        msgid = f"<{random.getrandbits(96):x}@load.example>"
+    async def _send(self, session: Session, pair: Pair, flow: Flow) -> None:
         head = (
-            f"From: {pair.sender.address}\r\nTo: {pair.recipient.address}\r\nSubject: Carico {msgid[1:9]}\r\n"
-            f"Message-ID: {msgid}\r\nDate: Mon, 02 Mar 2026 09:00:00 +0100\r\nMIME-Version: 1.0\r\n"
-            f"Content-Type: text/plain; charset=us-ascii\r\n\r\n{msgid}\r\n"
+            f"From: {pair.sender.address}\r\nTo: {pair.recipient.address}\r\nSubject: Carico {flow.msgid[1:9]}\r\n"
+            f"Message-ID: {flow.msgid}\r\nDate: Mon, 02 Mar 2026 09:00:00 +0100\r\nMIME-Version: 1.0\r\n"
+            f"Content-Type: text/plain; charset=us-ascii\r\n\r\n{flow.msgid}\r\n"
         )
-        flow = self._flows[msgid] = Flow(msgid, time.monotonic())
-        self._result.flows.append(flow)
         session.write(f"MAIL FROM:<{pair.sender.address}>\r\nRCPT TO:<{pair.recipient.address}>\r\nDATA\r\n".encode())
         for code in (b"250", b"250", b"354"):
             await session.expect(code)
@@ -207,6 +207,30 @@ class _Load:
         await session.expect(b"250 2.6.0", accepted=True)
         flow.accepted_at = time.monotonic()
 
+
+class Watch:
+    """Empties mailboxes by POP3, again and again, and counts what was in them."""
+
+    def __init__(self, boxes: Iterable[Mailbox], context: ssl.SSLContext, traffic: Traffic) -> None:
+        self._boxes = {box.address: box for box in boxes}
+        self._context = context
+        self._flows = traffic.flows
+        self._result = traffic.result
+        self._over = False
+        self.fetched = asyncio.Event()
+        """Set whenever a delivery receipt was fetched."""
+
+    async def run(self) -> None:
+        """Until ``stop``; never cut off between fetching and deleting, which would count things twice."""
+        await asyncio.gather(*(self._watch(box) for box in self._boxes.values()))
+
+    def stop(self) -> None:
+        self._over = True
+
+    async def empty_all(self) -> None:
+        for box in self._boxes.values():
+            await self._empty(box)
+
     async def _watch(self, box: Mailbox) -> None:
         while not self._over:
             await asyncio.sleep(POLL_SECONDS * random.uniform(0.8, 1.2))
@@ -214,12 +238,12 @@ class _Load:
 
     async def _empty(self, box: Mailbox) -> None:
         try:
-            async with _pop3(box, self._context) as session:
+            async with pop3(box, self._context) as session:
                 await self._fetch(session)
         except (OSError, asyncio.IncompleteReadError, RuntimeError) as error:
             self._result.errors.append(f"pop3 {type(error).__name__}: {error}")
 
-    async def _fetch(self, session: "_Session") -> None:
+    async def _fetch(self, session: Session) -> None:
         """Read the headers of everything, each delivery receipt whole, and delete it all."""
         count = int((await session.ask("STAT")).split()[1])
         if not count:
@@ -239,80 +263,10 @@ class _Load:
             flow = self._flows.get(msgid)
             if flow is not None and flow.receipt_at is None:
                 flow.receipt_at = time.monotonic()
-                self._fetched.set()
+                self.fetched.set()
         session.write("".join(f"DELE {number}\r\n" for number in range(1, count + 1)).encode())
         for _ in range(count):
             await session.expect(b"+OK")
-
-
-class _Session:
-    """Lines out, replies in."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    def write(self, data: bytes) -> None:
-        self._writer.write(data)
-
-    async def drain(self) -> None:
-        await self._writer.drain()
-
-    async def line(self) -> bytes:
-        return await self._reader.readuntil(b"\r\n")
-
-    async def ask(self, command: str) -> str:
-        self.write(command.encode() + b"\r\n")
-        return (await self.line()).decode("utf-8", "replace")
-
-    async def expect(self, start: bytes, *, accepted: bool = False) -> None:
-        """Read a reply, all its lines. Raises RuntimeError if it is another one."""
-        line = await self.line()
-        while line[3:4] == b"-":
-            line = await self.line()
-        if not line.startswith(start) or (accepted and b"not accepted" in line):
-            raise RuntimeError(line.decode("utf-8", "replace").strip())
-
-    async def listing(self) -> bytes:
-        """A multi-line reply of POP3."""
-        first = await self.line()
-        if not first.startswith(b"+OK"):
-            raise RuntimeError(first.decode("utf-8", "replace").strip())
-        return await self._reader.readuntil(b"\r\n.\r\n")
-
-
-@contextlib.asynccontextmanager
-async def _submission(box: Mailbox, context: ssl.SSLContext) -> AsyncIterator[_Session]:
-    async with _connected(box.submissions, context) as session:
-        await session.expect(b"220")
-        session.write(b"EHLO load.example\r\n")
-        await session.expect(b"250")
-        token = base64.b64encode(f"\0{box.address}\0{box.password}".encode()).decode()
-        session.write(f"AUTH PLAIN {token}\r\n".encode())
-        await session.expect(b"235")
-        yield session
-        session.write(b"QUIT\r\n")
-
-
-@contextlib.asynccontextmanager
-async def _pop3(box: Mailbox, context: ssl.SSLContext) -> AsyncIterator[_Session]:
-    async with _connected(box.pop3s, context) as session:
-        await session.expect(b"+OK")
-        session.write(f"USER {box.address}\r\nPASS {box.password}\r\n".encode())
-        await session.expect(b"+OK")
-        await session.expect(b"+OK")
-        yield session
-        session.write(b"QUIT\r\n")
-        await session.expect(b"+OK")
-
-
-@contextlib.asynccontextmanager
-async def _connected(port: int, context: ssl.SSLContext) -> AsyncIterator[_Session]:
-    reader, writer = await asyncio.open_connection("localhost", port, ssl=context, limit=64 * 1024 * 1024)
-    try:
-        yield _Session(reader, writer)
-    finally:
-        writer.close()
 
 
 def _body(size: int) -> bytes:
