@@ -30,6 +30,7 @@ class Connection:
         self._transport: asyncio.Transport | None = None
         self._leaving: float | None = None
         self._discarded = 0
+        self._heard_all = False
         self.inbox = Inbox(self._before_wait)
         self.watch = Watch(limits, clock(), signs_in)
         self.ticket: Ticket | None = None
@@ -58,6 +59,7 @@ class Connection:
 
     def ended(self) -> bool:
         """The other end sends no more; whether it may still be told something."""
+        self._heard_all = True
         self.inbox.feed_eof()
         return self._leaving is None and not self.encrypted
 
@@ -176,10 +178,13 @@ class Connection:
         self._leaving = self._clock()
         self.inbox.clear()
         self.inbox.feed_eof()
-        if self.encrypted or not self._transport.can_write_eof():
+        if self.encrypted or self._heard_all:
             self._transport.close()
-        elif not self._transport.is_closing():
+            return
+        try:
             self._transport.write_eof()
+        except OSError:
+            self.abort()  # the other end is gone already
 
     def turn_away(self, reply: Reply) -> None:
         """Say ``reply`` and close at once: what is turned away shall cost nothing."""

@@ -16,6 +16,7 @@ __all__ = ["Listener"]
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 1.0
+POLL_SECONDS = 0.02
 
 
 class Listener(ABC):
@@ -59,11 +60,12 @@ class Listener(ABC):
             server.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):
-                while self.flows or self.connections:
+                while self.flows or any(connection.open for connection in self.connections):
                     for connection in list(self.connections):
                         if connection.idle:
                             connection.leave(replies.SHUTTING_DOWN)
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(POLL_SECONDS)  # for the last replies to be heard
         if self._sweeper is not None:
             self._sweeper.cancel()
         for connection in list(self.connections):
@@ -90,7 +92,10 @@ class Listener(ABC):
         """End what is late, by the clock's present time."""
         now = self.clock()
         for connection in list(self.connections):
-            connection.sweep(now)
+            try:
+                connection.sweep(now)
+            except Exception as error:  # one connection shall not keep the others from being looked at
+                log.error("connection not swept", exc_info=error)
 
     async def _sweep_on(self) -> None:
         while True:

@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import socket
 import ssl
+import struct
 
 from tests.smtp.fakes import PASSWORD
 
@@ -84,6 +86,12 @@ class Client:
         assert (await self.say("DATA")).startswith("354 ")
         await self.write(message + b".\r\n")
         return await self.reply()
+
+    def reset(self) -> None:
+        """Vanish, so that the server finds out at once."""
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
 
     def close(self) -> None:
         self.writer.close()
