@@ -1,150 +1,100 @@
 """``ceralacca lab``: a network of certified providers on this machine, from one command."""
 
 import asyncio
-import contextlib
-import email.utils
+import os
 import signal
-import smtplib
-import ssl
 import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console, Group
-from rich.live import Live
-from rich.text import Text
+from rich.console import Console
 
-from gateway.drivers.configuration import read_settings
 from gateway.lab.description import description_file
-from gateway.lab.plan import MAX_PROVIDERS, AccountPlan, ProviderPlan
-from gateway.lab.running import FolderInUse, Lab, running_lab
-from gateway.lab.timeline import accounts_table, timeline
-from gateway.storage import certified
-from gateway.storage.certified import CertifiedMessage
-from gateway.storage.engine import Storage
-from receipts.errors import TemporaryError
+from gateway.lab.plan import MAX_PROVIDERS, NoPlan
+from gateway.lab.running import FolderInUse, running_lab
+from gateway.lab.screen import show
+from gateway.lab.supervisor import NotStarted
+from receipts.errors import GatewayError
 
 __all__ = ["lab"]
 
-SHOWN = 8
-"""Messages on the screen; older ones scroll away."""
-LOOK_SECONDS = 0.1
-FIRST_SUBJECT = "Il primo messaggio certificato"
+LOWEST_PORT, HIGHEST_PORT = 1024, 65_000
+INTERRUPTED = 130  # what shells say of a program ended by Ctrl-C
 
 
 def lab(
     *,
-    providers: Annotated[int, typer.Option(min=1, max=MAX_PROVIDERS, help="How many providers.")] = 2,
-    accounts: Annotated[int, typer.Option(min=1, max=1000, help="Accounts of each provider.")] = 3,
+    providers: Annotated[
+        int, typer.Option(min=1, max=MAX_PROVIDERS, help="Providers: alfa.example, beta.example, ...")
+    ] = 2,
+    accounts: Annotated[int, typer.Option(min=1, max=1000, help="Accounts of each: anna, bruno, carla, ...")] = 3,
     folder: Annotated[
-        Path, typer.Option("--dir", help="Where the lab keeps everything; start it again there and it is the same lab.")
+        Path, typer.Option("--dir", help="Where everything is kept. The same folder is the same lab again.")
     ] = Path("lab-data"),
-    quiet: Annotated[bool, typer.Option("--quiet", help="Draw nothing and send nothing; only run.")] = False,
-    restart: Annotated[bool, typer.Option("--restart/--no-restart", help="Start a provider that dies again.")] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Send nothing and draw nothing; only run.")] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart/--no-restart", help="Whether a provider that dies is started again.")
+    ] = True,
+    first_port: Annotated[
+        int | None,
+        typer.Option(
+            min=LOWEST_PORT, max=HIGHEST_PORT, help="Ports from here on for a new lab; free ones if left out."
+        ),
+    ] = None,
 ) -> None:
     """Run certified providers on this machine: keys, index, accounts and all. Ctrl-C stops it.
 
-    On a terminal it sends one certified message and shows how it travels. Everything a program needs to join in
-    (ports, accounts, passwords, certificate authorities) stands in DIR/lab.json. Nothing leaves this machine.
-    """
-    console = Console(stderr=False)
+    On a terminal it sends one certified message and draws its receipts as they come; then those of every other.
+
+    DIR/lab.json tells programs all they need to join in: ports, accounts, passwords, certificate authorities. It is there while every server answers.
+
+    Started again on the same DIR, the lab has the same ports, passwords and mailboxes; asked for more providers or accounts, it grows.
+
+    Beside the providers there is an ordinary mail server for mail.example (all but nobody@mail.example exist). Every other domain fails at once: nothing leaves this machine.
+    """  # noqa: E501  (a paragraph is one line, or the help breaks where this file does)
+    console = Console()
+    on_terminal = sys.stdout.isatty() and not quiet
+
+    def tell(line: str) -> None:
+        if not quiet:
+            console.print(line, style="dim", markup=False, highlight=False)
+
+    async def run() -> None:
+        _stop_on_signals()
+        async with running_lab(
+            folder.absolute(),
+            providers=providers,
+            accounts=accounts,
+            first_port=first_port,
+            restart=restart,
+            tell=tell,
+        ) as running:
+            if on_terminal:
+                await show(console, running)
+            else:
+                typer.echo(f"ready: {description_file(running.layout)}")
+                await asyncio.Event().wait()
+
     try:
-        asyncio.run(_run(console, folder.absolute(), providers, accounts, quiet=quiet, restart=restart))
-    except (FolderInUse, RuntimeError, OSError) as error:
+        asyncio.run(run())
+    except asyncio.CancelledError:
+        typer.echo("stopped")
+    except (FolderInUse, NoPlan, NotStarted, GatewayError, OSError) as error:
         typer.echo(f"ceralacca lab: {error}", err=True)
         raise typer.Exit(1) from None
 
 
-async def _run(console: Console, folder: Path, providers: int, accounts: int, *, quiet: bool, restart: bool) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+def _stop_on_signals() -> None:
+    """Let the first signal end the current task in order, and the second end everything at once."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
 
-    def tell(line: str) -> None:
-        if not quiet:
-            console.print(f"[dim]{line} ...[/dim]")
+    def stop() -> None:
+        if task.cancelling():
+            os._exit(INTERRUPTED)  # the providers end with this process
+        task.cancel()
 
-    async with running_lab(folder, providers=providers, accounts=accounts, restart=restart, tell=tell) as running:
-        if quiet or not sys.stdout.isatty():
-            typer.echo(f"ready: {description_file(running.layout)}")
-            await stop.wait()
-        else:
-            await _show(console, running, stop)
-
-
-async def _show(console: Console, running: Lab, stop: asyncio.Event) -> None:
-    """Draw what the providers' own tracking says, live, beginning with a message of the lab's own."""
-    console.print(accounts_table(_accounts(running)))
-    console.print(f"\n[dim]everything else: {description_file(running.layout)}      Ctrl-C stops the lab[/dim]\n")
-    since = datetime.now(UTC)
-    with contextlib.ExitStack() as stack:
-        stores = [stack.enter_context(_tracking(running, provider)) for provider in running.plan.providers]
-        live = stack.enter_context(Live(console=console, refresh_per_second=10, transient=False))
-        sender, recipient = _first_pair(running)
-        sending = asyncio.create_task(asyncio.to_thread(_send, running, sender, recipient))
-        while not stop.is_set():
-            messages = await asyncio.to_thread(_look, stores, since)
-            live.update(Group(Text("Certified messages", "bold underline"), Text(), timeline(messages[-SHOWN:])))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
-        sending.cancel()
-        with contextlib.suppress(asyncio.CancelledError, OSError, smtplib.SMTPException):
-            await sending
-
-
-def _look(stores: list[Storage], since: datetime) -> list[CertifiedMessage]:
-    found: list[CertifiedMessage] = []
-    for store in stores:
-        with contextlib.suppress(TemporaryError):  # shown at the next look
-            found += store.read_now(lambda connection: certified.messages_since(connection, since, limit=SHOWN))
-    return sorted(found, key=lambda message: message.at)
-
-
-@contextlib.contextmanager
-def _tracking(running: Lab, provider: ProviderPlan) -> Iterator[Storage]:
-    storage = Storage.open(read_settings(running.layout.provider(provider).config).storage.url)
-    try:
-        yield storage
-    finally:
-        storage.close()
-
-
-def _accounts(running: Lab) -> list[tuple[str, str, str]]:
-    return [
-        (
-            account.address,
-            account.password,
-            _ports(provider),
-        )
-        for provider in running.plan.providers
-        for account in provider.accounts
-    ]
-
-
-def _ports(provider: ProviderPlan) -> str:
-    ports = provider.ports
-    return f"SMTP {ports['submissions']} (TLS) or {ports['submission']} (STARTTLS), POP3 {ports['pop3s']} (TLS)"
-
-
-def _first_pair(running: Lab) -> tuple[AccountPlan, AccountPlan]:
-    first, last = running.plan.providers[0], running.plan.providers[min(1, len(running.plan.providers) - 1)]
-    return first.accounts[0], last.accounts[min(1, len(last.accounts) - 1)]
-
-
-def _send(running: Lab, sender: AccountPlan, recipient: AccountPlan) -> None:
-    """Hand in one message as any mail program does."""
-    message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = sender.address, recipient.address, FIRST_SUBJECT
-    message["Date"] = email.utils.localtime()
-    message["Message-ID"] = email.utils.make_msgid(domain="lab.example")
-    message.set_content("Questo messaggio viaggia fra due gestori di posta certificata.\n")
-    ports = running.plan.providers[0].ports
-    context = ssl.create_default_context(cafile=str(running.layout.ca_file))
-    with smtplib.SMTP_SSL("localhost", ports["submissions"], context=context, timeout=30) as client:
-        client.login(sender.address, sender.password)
-        client.send_message(message)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            loop.add_signal_handler(number, stop)

@@ -87,9 +87,6 @@ class Authority:
     def permit(self, providers: Iterable[Provider]) -> None:
         """Issue the e-mail CA anew for these providers; its key and name stay, and so do certificates issued."""
         key = new_key(KeyKind.EC_P256) if self.email_ca is self.root else self.email_ca.key
-        subtrees: list[x509.GeneralName] = []
-        for name, domain in providers:
-            subtrees += (x509.RFC822Name(domain), x509.DirectoryName(_name(name)))
         certificate = _ca(
             _name(ORGANISATION, EMAIL_CA_NAME),
             key,
@@ -97,9 +94,14 @@ class Authority:
             self.root.key,
             self._at,
             path_length=0,
-            constraints=x509.NameConstraints(subtrees or [x509.RFC822Name("invalid")], excluded_subtrees=None),
+            constraints=x509.NameConstraints(_subtrees(providers), excluded_subtrees=None),
         )
         self.email_ca = Issued(key, certificate)
+
+    def permits(self, providers: Iterable[Provider]) -> bool:
+        """Whether the e-mail CA may certify these providers and no others."""
+        found = self.email_ca.certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+        return set(found.permitted_subtrees or ()) == set(_subtrees(providers))
 
     @property
     def root_pem(self) -> bytes:
@@ -180,6 +182,14 @@ class Authority:
     ) -> x509.CertificateBuilder:
         start, end = lifetime or (self._at - BEFORE, self._at + timedelta(days=LEAF_DAYS))
         return _builder(subject, key, issuer.certificate.subject, issuer.key, start, end)
+
+
+def _subtrees(providers: Iterable[Provider]) -> list[x509.GeneralName]:
+    """Mail domain and name of each; a domain that cannot exist if there are none."""
+    found: list[x509.GeneralName] = []
+    for name, domain in providers:
+        found += (x509.RFC822Name(domain), x509.DirectoryName(_name(name)))
+    return found or [x509.RFC822Name("invalid")]
 
 
 def _ca(

@@ -1,7 +1,8 @@
 """A lab on disk: authority, index, and for each provider its keys, configuration, domain and accounts."""
 
 import json
-import socket
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from gateway.lab.authority import Authority
 from gateway.lab.files import write_private, write_public
 from gateway.lab.ordinary import ORDINARY_DOMAIN
 from gateway.lab.plan import LabPlan, ProviderPlan
+from gateway.lab.ports import loopback_hosts
 from gateway.storage import accounts
 from gateway.storage.accounts import BoxKind, NewAccount
 from gateway.storage.engine import Storage
@@ -99,15 +101,21 @@ def prepare(layout: Layout, plan: LabPlan, storage_urls: dict[str, str] | None =
 
 
 def _authority(layout: Layout, plan: LabPlan) -> Authority:
+    """The lab's certificate authorities, made once; the e-mail CA is issued anew when a provider is new to it."""
     now = datetime.now(UTC)
     providers = [(provider.name, provider.domain) for provider in plan.providers]
     folder = layout.folder / "authority"
-    if (folder / "root.pem").exists():
+    if folder.exists():
         authority = Authority.load(folder, now)
-        authority.permit(providers)
+        if not authority.permits(providers):
+            authority.permit(providers)
+            write_public(folder / "email-ca.pem", authority.email_ca.pem)
     else:
         authority = Authority.create(providers, now)
-    authority.save(folder)
+        fresh = folder.with_name(".authority")
+        shutil.rmtree(fresh, ignore_errors=True)
+        authority.save(fresh)
+        fresh.rename(folder)
     write_public(layout.ca_file, authority.root_pem)
     write_public(layout.email_ca_file, authority.email_ca_pem)
     if not layout.tls_key.exists():
@@ -157,20 +165,19 @@ def _populate(url: str, provider: ProviderPlan) -> None:
     at = datetime.now(UTC)
     try:
         known = storage.read_now(lambda connection: {one.address for one in accounts.list_accounts(connection)})
-        wanted = [
-            (provider.service, BoxKind.SERVICE),
-            *((account, BoxKind.USER) for account in provider.accounts),
-        ]
+        wanted = [(provider.service, BoxKind.SERVICE), *((account, BoxKind.USER) for account in provider.accounts)]
+        missing = [(account, kind) for account, kind in wanted if account.address not in known]
+        with ThreadPoolExecutor() as pool:  # hashing takes time on purpose, and a processor each
+            hashes = list(pool.map(hash_password, (account.password for account, _ in missing)))
         new = [
             NewAccount(
                 address=account.address,
                 at=at,
                 kind=kind,
                 display_name=account.address.partition("@")[0].capitalize(),
-                password=hash_password(account.password),
+                password=password,
             )
-            for account, kind in wanted
-            if account.address not in known
+            for (account, kind), password in zip(missing, hashes, strict=True)
         ]
 
         def add(connection: Connection) -> None:
@@ -181,16 +188,6 @@ def _populate(url: str, provider: ProviderPlan) -> None:
         storage.write_now(add)
     finally:
         storage.close()
-
-
-def loopback_hosts() -> tuple[str, ...]:
-    """127.0.0.1 and, where there is one, ::1."""
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return ("127.0.0.1",)
-    return ("127.0.0.1", "::1")
 
 
 def _configuration(layout: Layout, plan: LabPlan, provider: ProviderPlan, url: str) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from gateway.lab.ports import loopback_hosts
+
 __all__ = ["ORDINARY_DOMAIN", "OrdinaryServer"]
 
 ORDINARY_DOMAIN = "mail.example"
@@ -26,7 +28,7 @@ class OrdinaryServer:
 
     async def start(self, port: int) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._protocol, "127.0.0.1", port)
+        self._server = await loop.create_server(self._protocol, loopback_hosts(), port)
 
     async def stop(self) -> None:
         if self._server is not None:

@@ -2,22 +2,24 @@
 
 import json
 import secrets
-import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from gateway.lab.files import write_private
+from gateway.lab.ports import FreePorts
 
-__all__ = ["MAX_PROVIDERS", "AccountPlan", "LabPlan", "ProviderPlan", "load_or_draw"]
+__all__ = ["MAX_PROVIDERS", "AccountPlan", "LabPlan", "NoPlan", "ProviderPlan", "load_or_draw"]
 
 LETTERS = ("alfa", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "sigma")
 MAX_PROVIDERS = len(LETTERS)
 PEOPLE = ("anna", "bruno", "carla", "dario", "elena", "fabio", "gina", "hugo", "ines", "luca")
 SERVICES = ("submission", "submissions", "smtp", "pop3", "pop3s", "https")
 PLAN_FILE = "plan.json"
-LOWEST_PORT, HIGHEST_PORT = 20_000, 32_000
-TRIES = 1_000
+
+
+class NoPlan(ValueError):
+    """The folder holds a plan that cannot be read; the text names the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +48,44 @@ class LabPlan:
     ordinary_port: int
 
 
-def load_or_draw(folder: Path, *, providers: int, accounts: int) -> LabPlan:
+def load_or_draw(folder: Path, *, providers: int, accounts: int, first_port: int | None = None) -> LabPlan:
     """The plan kept in ``folder``, or a new one, which is kept there.
 
-    A kept plan of another size is grown, never shrunk: what was handed out stays good.
+    A kept plan is grown to what is asked for, never shrunk: what was handed out stays good.
+
+    Args:
+        first_port: where the ports of what is new begin; free ones at random if left out.
+
+    Raises:
+        NoPlan: see above.
+        OSError: there is no free port, or the folder cannot be written.
     """
     kept = _load(folder / PLAN_FILE)
-    ports = _FreePorts(
-        {kept.ordinary_port, *(p for one in kept.providers for p in one.ports.values())} if kept else set()
-    )
+    ports = FreePorts(_ports_of(kept), first_port)
     old = {one.domain: one for one in kept.providers} if kept else {}
-    plans = []
-    for letter in LETTERS[: max(providers, len(old))]:
-        domain = f"{letter}.example"
-        plans.append(_provider(letter, domain, accounts, old.get(domain), ports))
-    plan = LabPlan(tuple(plans), kept.ordinary_port if kept else ports.take())
-    ports.release()
+    try:
+        ordinary_port = kept.ordinary_port if kept else ports.take()
+        plans = tuple(
+            _provider(letter, accounts, old.get(_domain(letter)), ports)
+            for letter in LETTERS[: max(providers, len(old))]
+        )
+    finally:
+        ports.release()
+    plan = LabPlan(plans, ordinary_port)
     write_private(folder / PLAN_FILE, json.dumps(asdict(plan), indent=1).encode())
     return plan
 
 
-def _provider(letter: str, domain: str, accounts: int, old: ProviderPlan | None, ports: "_FreePorts") -> ProviderPlan:
+def _ports_of(plan: LabPlan | None) -> set[int]:
+    if plan is None:
+        return set()
+    return {plan.ordinary_port, *(port for one in plan.providers for port in one.ports.values())}
+
+
+def _provider(letter: str, accounts: int, old: ProviderPlan | None, ports: FreePorts) -> ProviderPlan:
+    domain = _domain(letter)
     known = old.accounts if old else ()
-    grown = [AccountPlan(f"{_person(n)}@{domain}", _password()) for n in range(len(known), accounts)]
+    grown = (AccountPlan(f"{_person(n)}@{domain}", _password()) for n in range(len(known), accounts))
     return ProviderPlan(
         name=f"{letter.capitalize()} PEC",
         domain=domain,
@@ -76,6 +93,10 @@ def _provider(letter: str, domain: str, accounts: int, old: ProviderPlan | None,
         service=old.service if old else AccountPlan(f"posta-certificata@{domain}", _password()),
         accounts=(*known, *grown),
     )
+
+
+def _domain(letter: str) -> str:
+    return f"{letter}.example"
 
 
 def _person(number: int) -> str:
@@ -90,51 +111,23 @@ def _password() -> str:
 def _load(file: Path) -> LabPlan | None:
     if not file.exists():
         return None
-    raw: dict[str, Any] = json.loads(file.read_text())
+    try:
+        return _read(json.loads(file.read_bytes()))
+    except (ValueError, KeyError, TypeError) as error:
+        raise NoPlan(f"{file}: this is not the plan of a lab; name another folder with --dir") from error
+
+
+def _read(raw: dict[str, Any]) -> LabPlan:
     return LabPlan(
         tuple(
             ProviderPlan(
                 one["name"],
                 one["domain"],
-                one["ports"],
+                {service: int(one["ports"][service]) for service in SERVICES},
                 AccountPlan(**one["service"]),
                 tuple(AccountPlan(**account) for account in one["accounts"]),
             )
             for one in raw["providers"]
         ),
-        raw["ordinary_port"],
+        int(raw["ordinary_port"]),
     )
-
-
-class _FreePorts:
-    """Ports free on loopback, held until all are drawn so that none is drawn twice.
-
-    They lie below the range from which the system takes ports for outgoing connections, so that a provider that
-    is started again finds its port free.
-    """
-
-    def __init__(self, taken: set[int]) -> None:
-        self._taken = taken
-        self._held: list[socket.socket] = []
-
-    def take(self) -> int:
-        for _ in range(TRIES):
-            port = LOWEST_PORT + secrets.randbelow(HIGHEST_PORT - LOWEST_PORT)
-            if port not in self._taken and self._hold(port):
-                self._taken.add(port)
-                return port
-        raise OSError(f"no free port between {LOWEST_PORT} and {HIGHEST_PORT} on 127.0.0.1")
-
-    def release(self) -> None:
-        for probe in self._held:
-            probe.close()
-
-    def _hold(self, port: int) -> bool:
-        probe = socket.socket()
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            probe.close()
-            return False
-        self._held.append(probe)
-        return True

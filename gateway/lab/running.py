@@ -4,9 +4,8 @@ import asyncio
 import contextlib
 import fcntl
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import IO
 
 from gateway.lab.description import description_file, write_description
 from gateway.lab.network import Layout, prepare
@@ -15,6 +14,8 @@ from gateway.lab.plan import LabPlan, load_or_draw
 from gateway.lab.supervisor import ProviderProcess
 
 __all__ = ["FolderInUse", "Lab", "running_lab"]
+
+LOCK_FILE = "lab.lock"
 
 
 class FolderInUse(RuntimeError):
@@ -29,13 +30,31 @@ class Lab:
         self.plan = plan
         self.processes = {
             provider.domain: ProviderProcess(
-                layout.provider(provider).config, layout.provider(provider).log, tuple(provider.ports.values())
+                provider.name,
+                layout.provider(provider).config,
+                layout.provider(provider).log,
+                tuple(provider.ports.values()),
             )
             for provider in plan.providers
         }
 
+        self._described = False
+
+    @contextlib.contextmanager
+    def described(self) -> Iterator[None]:
+        """Keep ``lab.json`` while the block lasts."""
+        self._described = True
+        self.describe()
+        try:
+            yield
+        finally:
+            self._described = False
+            description_file(self.layout).unlink(missing_ok=True)
+
     def describe(self) -> None:
-        """Write ``lab.json`` with the processes of the moment."""
+        """Write ``lab.json`` anew, with the processes of the moment; nothing while the lab is starting or stopping."""
+        if not self._described:
+            return
         write_description(
             self.layout,
             self.plan,
@@ -50,37 +69,37 @@ async def running_lab(
     *,
     providers: int,
     accounts: int,
+    first_port: int | None = None,
     restart: bool = True,
     storage_urls: Callable[[LabPlan], dict[str, str]] | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Lab]:
-    """A lab in ``folder`` (absolute) for as long as the block lasts; ``lab.json`` is there when the block begins.
+    """A lab in ``folder`` (absolute) for as long as the block lasts; ``lab.json`` is there while it does.
 
     Args:
+        first_port: where the ports of providers that are new in this folder begin; free ones if left out.
         restart: start a provider again when it dies.
         storage_urls: databases by domain for the plan; SQLite files if left out.
-        tell: is told what is being done, line by line.
+        tell: is told what happens, line by line.
 
     Raises:
         FolderInUse: see above.
-        RuntimeError: a provider did not start; the text ends with its log.
+        NoPlan, KeyRefused: the folder holds something that is no lab, or half of one.
+        NotStarted: a provider did not start; the text ends with its log.
+        OSError: the folder cannot be used, or there is no free port.
     """
     layout = Layout(folder)
-    lock = _lock(layout.folder)
-    description_file(layout).unlink(missing_ok=True)
-    try:
-        plan = load_or_draw(layout.folder, providers=providers, accounts=accounts)
-        tell("making keys, certificates, index and accounts")
+    with _locked(layout.folder):
+        description_file(layout).unlink(missing_ok=True)  # of a lab that was killed
+        plan = load_or_draw(layout.folder, providers=providers, accounts=accounts, first_port=first_port)
+        tell("making keys, certificates, index and accounts ...")
         urls = None if storage_urls is None else storage_urls(plan)
         await asyncio.to_thread(prepare, layout, plan, urls)
         lab = Lab(layout, plan)
+        tell(f"starting {', '.join(provider.name for provider in plan.providers)} ...")
         async with _ordinary(layout, plan), _processes(lab, restart=restart, tell=tell):
-            lab.describe()
-            yield lab
-            description_file(layout).unlink(missing_ok=True)
-    finally:
-        description_file(layout).unlink(missing_ok=True)
-        lock.close()
+            with lab.described():
+                yield lab
 
 
 @contextlib.asynccontextmanager
@@ -97,26 +116,25 @@ async def _ordinary(layout: Layout, plan: LabPlan) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def _processes(lab: Lab, *, restart: bool, tell: Callable[[str], None]) -> AsyncIterator[None]:
-    tell(f"starting {', '.join(provider.name for provider in lab.plan.providers)}")
+    """All providers, answering; whatever way the block ends, none is left."""
+    processes = lab.processes.values()
     keepers: list[asyncio.Task[None]] = []
     try:
-        await asyncio.gather(*(process.start() for process in lab.processes.values()))
+        await asyncio.gather(*(process.start() for process in processes))
         if restart:
-            keepers = [asyncio.create_task(process.keep_alive(lab.describe)) for process in lab.processes.values()]
+            keepers = [asyncio.create_task(process.keep_alive(lab.describe, tell)) for process in processes]
         yield
     finally:
-        for keeper in keepers:
-            keeper.cancel()
-        await asyncio.gather(*keepers, return_exceptions=True)
-        await asyncio.gather(*(process.stop() for process in lab.processes.values()))
+        await asyncio.gather(*(process.stop() for process in processes))
+        await asyncio.gather(*keepers)
 
 
-def _lock(folder: Path) -> IO[bytes]:
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / "lab.lock").open("wb")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise FolderInUse(f"{folder}: another lab runs here; stop it, or name another folder with --dir") from None
-    return lock
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / LOCK_FILE).open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise FolderInUse(f"{folder}: another lab runs here; stop it, or name another folder with --dir") from None
+        yield

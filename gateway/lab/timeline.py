@@ -1,7 +1,11 @@
-"""The story of messages as people like to see it: a line a recipient, a mark a stage, times beside them."""
+"""The story of messages as people like to see it: a line a recipient, a mark for each thing that happened, its time.
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+What has not happened is not drawn.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -11,9 +15,10 @@ from gateway.points.tracking import RecipientState
 from gateway.storage.certified import CertifiedMessage, RecipientStatus
 from receipts.wire import RecipientKind
 
-__all__ = ["accounts_table", "timeline"]
+__all__ = ["timeline"]
 
-DONE, WAITING = "●", "○"
+MARK = "●"
+MOST_RECIPIENTS = 12  # of one message on the screen
 ENDS = {
     RecipientState.DELIVERED: ("delivered", "green"),
     RecipientState.FAILED: ("not delivered", "red"),
@@ -21,60 +26,68 @@ ENDS = {
 }
 
 
-def timeline(messages: Iterable[CertifiedMessage]) -> RenderableType:
-    """The messages, oldest first."""
-    return Group(*(_message(message) for message in messages))
+def timeline(messages: Sequence[CertifiedMessage], zone: tzinfo, *, height: int) -> RenderableType:
+    """The latest messages that fit, oldest first.
+
+    Args:
+        messages: oldest first.
+        zone: in which times are shown.
+        height: lines there are.
+    """
+    chosen: list[_Block] = []
+    for block in (_block(message, zone) for message in reversed(messages)):
+        if chosen and block.height > height:
+            break
+        height -= block.height
+        chosen.append(block)
+    return Group(*(block.drawn for block in reversed(chosen)))
 
 
-def accounts_table(rows: Sequence[tuple[str, str, str]]) -> RenderableType:
-    """Accounts with their passwords and their provider's ports."""
-    table = Table("account", "password", "send and read with (host localhost)", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    return table
+@dataclass(frozen=True, slots=True)
+class _Block:
+    drawn: RenderableType
+    height: int
 
 
-def _message(message: CertifiedMessage) -> RenderableType:
-    title = Text.assemble(
-        (f'"{message.subject or ""}"', "bold"),
-        " from ",
-        message.sender,
-        f", {_clock(message.at)}",
-        "  ",
-        (message.pec_msgid, "dim"),
-    )
+def _block(message: CertifiedMessage, zone: tzinfo) -> _Block:
+    title = Text(no_wrap=True, overflow="ellipsis")
+    title.append(f'"{message.subject or ""}"', "bold").append(f" from {message.sender}")
     if message.envelope_body_id is None:
-        return Group(title, Text("  ● not accepted: the notice in the sender's mailbox says why", "red"), Text())
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
-    for recipient in message.recipients:
-        table.add_row("  " + recipient.address, *_stages(recipient))
-    return Group(title, table, Text())
+        refusal = f"  {MARK} refused {_clock(message.at, zone)}: the notice in the sender's mailbox says why"
+        return _Block(Group(title, Text(refusal, "red"), Text()), 3)
+    shown, more = message.recipients[:MOST_RECIPIENTS], len(message.recipients) - MOST_RECIPIENTS
+    table = Table.grid(padding=(0, 3, 0, 0))
+    for recipient in shown:
+        table.add_row(Text(f"  {recipient.address}"), *_events(recipient, zone))
+    details = [Text(line, "red") for line in _details(shown)]
+    rest = [Text(f"  and {more} more", "dim")] if more > 0 else []
+    return _Block(Group(title, table, *details, *rest, Text()), 2 + 2 * len(shown) + len(details) + len(rest))
 
 
-def _stages(recipient: RecipientStatus) -> tuple[Text, ...]:
-    accepted = Text(f"{DONE} accepted {_clock(recipient.accepted_at)}", "green")
+def _events(recipient: RecipientStatus, zone: tzinfo) -> Iterator[Text]:
+    """What has happened for this recipient, in order, each with its time below."""
+    yield _event("accepted", _clock(recipient.accepted_at, zone), "green")
     if recipient.kind is RecipientKind.EXTERNAL:
-        return accepted, Text("ordinary mail: no receipts", "dim")
-    return accepted, _taken(recipient), _end(recipient)
+        yield Text("ordinary mail:\nno receipts", "dim")
+        return
+    happened = []
+    if recipient.taken_at is not None:
+        happened.append((recipient.taken_at, "taken in charge", "green"))
+    if recipient.ended_at is not None:
+        happened.append((recipient.ended_at, *ENDS.get(recipient.state, (recipient.state.value, "yellow"))))
+    for moment, label, colour in happened:
+        yield _event(label, f"+{(moment - recipient.accepted_at).total_seconds():.3f} s", colour)
 
 
-def _taken(recipient: RecipientStatus) -> Text:
-    if recipient.taken_at is None:
-        return Text(f"{WAITING} taken in charge", "dim")
-    return Text(f"{DONE} taken in charge {_after(recipient, recipient.taken_at)}", "green")
+def _event(label: str, time: str, colour: str) -> Text:
+    return Text(f"{MARK} {label}\n  {time}", colour, no_wrap=True)
 
 
-def _end(recipient: RecipientStatus) -> Text:
-    if recipient.ended_at is None:
-        return Text(f"{WAITING} delivered", "dim")
-    label, colour = ENDS.get(recipient.state, (recipient.state.value, "yellow"))
-    detail = f" ({recipient.end_detail})" if recipient.end_detail else ""
-    return Text(f"{DONE} {label} {_after(recipient, recipient.ended_at)}{detail}", colour)
+def _details(recipients: Iterable[RecipientStatus]) -> Iterator[str]:
+    for recipient in recipients:
+        if recipient.end_detail:
+            yield f"  {recipient.address}: {recipient.end_detail}"
 
 
-def _after(recipient: RecipientStatus, moment: datetime) -> str:
-    return f"+{(moment - recipient.accepted_at).total_seconds():.3f} s"
-
-
-def _clock(moment: datetime) -> str:
-    return moment.astimezone().strftime("%H:%M:%S.%f")[:-3]
+def _clock(moment: datetime, zone: tzinfo) -> str:
+    return moment.astimezone(zone).strftime("%H:%M:%S.%f")[:-3]

@@ -29,6 +29,7 @@ __all__ = [
     "messages_by_msgid",
     "messages_since",
     "note_delay",
+    "note_taken",
     "open_recipients",
     "record_submission",
     "submitted_since",
@@ -160,6 +161,16 @@ _DELAY = Statement(
     )
     .values(delayed_at=bindparam("at"))
 )
+_TAKEN_AFTERWARDS = Statement(
+    update(certified_recipients)
+    .where(
+        _OF_MESSAGE,
+        certified_recipients.c.address_key == bindparam("key"),
+        certified_recipients.c.ended_at.is_not(None),
+        certified_recipients.c.taken_at.is_(None),
+    )
+    .values(taken_at=bindparam("at"))
+)
 _OPEN = Statement(
     select(certified_messages.c.pec_msgid, certified_recipients.c.address)
     .join(certified_messages)
@@ -255,6 +266,12 @@ def advance(
 def note_delay(connection: Connection, pec_msgid: str, address: str, at: datetime) -> bool:
     """Note that the first notice of delay goes out; False if it has, or if it must not any more."""
     return _DELAY.run(connection, {"id": pec_msgid, "key": address_key(clean(address)), "at": micros(at)}) == 1
+
+
+def note_taken(connection: Connection, pec_msgid: str, address: str, at: datetime) -> bool:
+    """Note a take-charge receipt that comes after the end: they may cross on the way (DP-09). The state stays."""
+    values = {"id": pec_msgid, "key": address_key(clean(address)), "at": micros(at)}
+    return _TAKEN_AFTERWARDS.run(connection, values) == 1
 
 
 def find_message(connection: Connection, pec_msgid: str) -> CertifiedMessage | None:
