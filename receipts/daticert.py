@@ -132,8 +132,15 @@ class _Element(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The text with spaces for tabs and line ends, so that it can go into a header field."""
-        return "".join(self.chunks).translate(_LINE_ENDS)
+        """The text with spaces for tabs and line ends, so that it can go into a header field.
+
+        Raises:
+            DaticertError: it is longer than a field may be.
+        """
+        text = "".join(self.chunks)
+        if len(text) > MAX_TEXT:
+            raise DaticertError("a text is too long")
+        return text if text.isprintable() else text.translate(_LINE_ENDS)
 
     @property
     def line(self) -> str:
@@ -146,8 +153,7 @@ class _Document:
 
     def __init__(self) -> None:
         self.found: dict[str, list[_Element]] = {}
-        self._path: list[str] = []
-        self._open: list[_Element] = []
+        self._open: list[tuple[str, _Element]] = []  # with its path
         self._elements = 0
 
     def parse(self, data: bytes) -> None:
@@ -178,10 +184,9 @@ class _Document:
         self._elements += 1
         if self._elements > MAX_ELEMENTS or len(self._open) >= MAX_DEPTH:
             raise DaticertError("it has too many elements")
-        path = f"{self._path[-1]}/{name}" if self._path else name
+        path = f"{self._open[-1][0]}/{name}" if self._open else name
         element = _Element(attributes, [])
-        self._path.append(path)
-        self._open.append(element)
+        self._open.append((path, element))
         if path in _SINGLE or path in _REPEATED:
             others = self.found.setdefault(path, [])
             if others and (path in _SINGLE or len(others) >= MAX_RECIPIENTS):
@@ -189,12 +194,10 @@ class _Document:
             others.append(element)
 
     def _characters(self, text: str) -> None:
-        self._open[-1].chunks.append(text)
+        self._open[-1][1].chunks.append(text)
 
     def _end(self, _name: str) -> None:
-        path, element = self._path.pop(), self._open.pop()
-        if path in self.found and sum(map(len, element.chunks)) > MAX_TEXT:
-            raise DaticertError(f"{path} is too long")
+        self._open.pop()
 
 
 def _refuse_doctype(*_: object) -> None:

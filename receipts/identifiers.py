@@ -41,6 +41,7 @@ _TOKEN = re.compile(
 _LITERAL, _AT, _DIVIDER = 3, 4, 5
 _Token = tuple[int, str]
 _QUOTED_PAIR = re.compile(r"\\(.)")
+_SPECIAL = re.compile(r'["\\]')
 
 
 class AddressFault(StrEnum):
@@ -67,7 +68,7 @@ class AddressList:
 def address_key(address: str) -> str:
     """What two spellings of one address have in common: to compare and to store, not to show or to send to (D15)."""
     local, at, domain = address.rpartition("@")
-    if local.startswith('"'):
+    if len(local) > 1 and local[0] == local[-1] == '"':
         local = _bare_local_part(local)
     return local.casefold() + at + _a_label(domain)
 
@@ -117,9 +118,9 @@ def _a_label(domain: str) -> str:
 
 
 def _bare_local_part(quoted: str) -> str:
-    """``"anna"`` is ``anna``; what needs its quotes keeps them."""
-    bare = _QUOTED_PAIR.sub(r"\1", quoted.strip('"')) if quoted.endswith('"') else quoted
-    return bare if _DOT_ATOM.fullmatch(bare) else quoted
+    """``"anna"`` is ``anna``; what needs its quotes keeps them, without needless backslashes."""
+    bare = _QUOTED_PAIR.sub(r"\1", quoted[1:-1])
+    return bare if _DOT_ATOM.fullmatch(bare) else '"' + _SPECIAL.sub(r"\\\g<0>", bare) + '"'
 
 
 def _parse(text: str) -> AddressList:

@@ -69,31 +69,31 @@ class _Window:
     def __init__(self, octets: Octets, size: int) -> None:
         self._octets = octets
         self._size = size
-        self._base = 0
-        self._data = octets.read(0, size)
+        self._load(0)
 
     def read(self, start: int, stop: int) -> bytes:
         """A range of at most the size of the window."""
-        self._reach(start, stop)
-        return self._data[start - self._base : stop - self._base]
+        if start < self._start or stop > self._stop:
+            self._load(start)
+        return self._data[start - self._start : stop - self._start]
 
     def find(self, needle: bytes, start: int, stop: int) -> int:
         """Where ``needle`` first lies wholly between ``start`` and ``stop``; -1 if nowhere."""
         while stop - start >= len(needle):
-            self._reach(start, start + len(needle))
-            base, end = self._base, self._base + len(self._data)
-            found = self._data.find(needle, start - base, stop - base)
+            if start < self._start or start + len(needle) > self._stop:
+                self._load(start)
+            found = self._data.find(needle, start - self._start, stop - self._start)
             if found >= 0:
-                return base + found
-            if end >= stop:
+                return self._start + found
+            if self._stop >= stop:
                 return -1
-            start = end - len(needle) + 1
+            start = self._stop - len(needle) + 1
         return -1
 
-    def _reach(self, start: int, stop: int) -> None:
-        if start < self._base or stop > self._base + len(self._data):
-            self._base = start
-            self._data = self._octets.read(start, start + self._size)
+    def _load(self, start: int) -> None:
+        self._start = start
+        self._data = self._octets.read(start, start + self._size)
+        self._stop = start + len(self._data)
 
 
 class _Scan:

@@ -23,6 +23,7 @@ from receipts.identifiers import (
         ('"anna"@alfa.example', "anna@alfa.example"),
         ('"an\\na"@alfa.example', "anna@alfa.example"),
         ('"a b"@alfa.example', '"A B"@alfa.example'),
+        ('"a\\ \\"b"@alfa.example', '"a \\"b"@alfa.example'),
         ("anna@bücher.example", "anna@XN--BCHER-KVA.example"),
     ],
 )
