@@ -1,4 +1,4 @@
-"""What tests of storage and flows share: a fresh, empty storage on each of the two databases."""
+"""What tests share: a fresh, empty storage on each of the two databases; examples that may take their time."""
 
 import os
 import shutil
@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from gateway.storage.engine import Storage
 from tests import postgresql
 
 __all__: list[str] = []
+
+settings.register_profile("tests", deadline=None)  # a busy machine is no failure
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")
