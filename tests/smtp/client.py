@@ -5,10 +5,11 @@ import base64
 import socket
 import ssl
 import struct
+from collections.abc import Callable
 
 from tests.smtp.fakes import PASSWORD
 
-__all__ = ["Client", "Gone"]
+__all__ = ["Client", "Gone", "connected_pair", "until"]
 
 
 class Gone(Exception):
@@ -95,3 +96,23 @@ class Client:
 
     def close(self) -> None:
         self.writer.close()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for what no event tells."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
+async def connected_pair(
+    first: bytes,
+) -> tuple[tuple[asyncio.StreamReader, asyncio.StreamWriter], socket.socket]:
+    """A connection on which ``first`` is waiting already when the server takes it."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    writing = socket.create_connection(listening.getsockname())
+    writing.sendall(first)
+    ours, _ = listening.accept()
+    listening.close()
+    ours.setblocking(False)
+    return await asyncio.open_connection(sock=writing), ours

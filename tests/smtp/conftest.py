@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gateway.flows.sessions import LiveSessions
 from gateway.smtp.hardening import Budget
 from gateway.smtp.limits import Limits
 from gateway.smtp.listener import Listener
@@ -70,6 +71,7 @@ class House:
     limits: Limits = field(default_factory=Limits)
     clock: FakeClock = field(default_factory=FakeClock)
     has_room: bool = True
+    live: LiveSessions | None = None
     servers: list[Listener] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -101,6 +103,7 @@ class House:
             submit=self.flows.submit,
             open_sink=self.sinks,
             has_room=lambda: self.has_room,
+            live=self.live,
             clock=self.clock,
         )
         self.servers.append(server)

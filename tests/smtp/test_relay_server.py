@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import socket
 import tracemalloc
 from collections.abc import Callable
 
@@ -10,7 +9,7 @@ import pytest
 
 from gateway.flows.outcomes import Arrival, ReceiveOutcome, Refusal, Refused, Taken
 from receipts.errors import TemporaryError
-from tests.smtp.client import Client
+from tests.smtp.client import Client, connected_pair, until
 from tests.smtp.conftest import House, Tls
 
 Houses = Callable[..., House]
@@ -21,12 +20,6 @@ ENVELOPE = b"MAIL FROM:<a@beta.example>\r\nRCPT TO:<anna@alfa.example>\r\n"
 
 def bdat(message: bytes) -> bytes:
     return ENVELOPE + b"BDAT %d LAST\r\n" % len(message) + message
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
-            await asyncio.sleep(0.001)
 
 
 @pytest.mark.req("IP-10", "SEC-03")
@@ -97,19 +90,6 @@ async def test_bytes_before_the_greeting_are_refused(house: Houses) -> None:
     client = Client(*theirs)
     assert (await client.reply()).startswith("554 5.5.1 ")
     assert await client.gone()
-
-
-async def connected_pair(
-    first: bytes,
-) -> tuple[tuple[asyncio.StreamReader, asyncio.StreamWriter], socket.socket]:
-    """A connection on which ``first`` is waiting already when the server takes it."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    writing = socket.create_connection(listening.getsockname())
-    writing.sendall(first)
-    ours, _ = listening.accept()
-    listening.close()
-    ours.setblocking(False)
-    return await asyncio.open_connection(sock=writing), ours
 
 
 async def test_the_next_message_begins_while_one_waits_for_its_commit(house: Houses) -> None:
