@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 Obey = Callable[[str], Awaitable[Reply | bytes | None]]
 """Argument -> reply; None if it has been said, or will be."""
 
+REFUSED_RECIPIENTS = [replies.recipient(answer) for answer in RecipientAnswer if answer is not RecipientAnswer.WELCOME]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
@@ -130,9 +132,11 @@ class Conversation:
             await self._answer(reply)
 
     async def _answer(self, reply: Reply | bytes) -> None:
-        """Say ``reply`` in its turn; after too many bad commands that was the last one."""
+        """Say ``reply`` in its turn; after too many bad commands or refused recipients that was the last one."""
         self._replies.say(reply)
-        if isinstance(reply, Reply) and 500 <= reply.code < 505 and self._connection.watch.error():
+        bad = isinstance(reply, Reply) and 500 <= reply.code < 505 and self._connection.watch.error()
+        refused = reply in REFUSED_RECIPIENTS and self._connection.watch.refuse()
+        if bad or refused:
             await self._replies.all_sent()
             self._connection.leave(replies.TOO_MANY_ERRORS)
 

@@ -123,6 +123,7 @@ class Watch:
     since: float = field(init=False)
     taken: int = 0
     errors: int = 0
+    refused: int = 0
 
     def __post_init__(self) -> None:
         self.since = self.opened
@@ -147,6 +148,11 @@ class Watch:
         """Count a bad command; whether it is one too many."""
         self.errors += 1
         return self.errors >= self.limits.max_bad_commands
+
+    def refuse(self) -> bool:
+        """Count a refused recipient; whether it is one too many."""
+        self.refused += 1
+        return self.refused >= self.limits.max_refused_recipients
 
     def overdue(self, now: float) -> Reply | None:
         """The reply that ends the connection, if the other end is too late. A message under way is let finish."""

@@ -18,6 +18,7 @@ class Limits:
     max_connections_per_address: int = 50
     max_unauthenticated_connections: int = 200  # submission only
     max_bad_commands: int = 10  # then 421
+    max_refused_recipients: int = 100  # of one connection, then 421: nobody shall try out names
 
     session_seconds: float = 3_600.0
     command_seconds: float = 300.0  # between two commands, and for the other end to read a reply

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 1.0
 POLL_SECONDS = 0.02
+BACKLOG = 512
 
 
 class Listener(ABC):
@@ -47,7 +48,9 @@ class Listener(ABC):
     async def listen(self, host: str | None, port: int, *, implicit_tls: bool = False) -> int:
         """Serve on ``host`` (None: every address) and ``port`` (0: any that is free); the port it became."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: self.protocol(implicit_tls=implicit_tls), host or None, port)
+        server = await loop.create_server(
+            lambda: self.protocol(implicit_tls=implicit_tls), host or None, port, backlog=BACKLOG
+        )
         self._servers.append(server)
         if self._sweeper is None:
             self._sweeper = loop.create_task(self._sweep_on())

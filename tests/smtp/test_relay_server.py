@@ -243,6 +243,18 @@ async def test_as_many_recipients_as_the_limit_says_and_no_more(house: Houses) -
     assert len(built.flows.arrivals[0].forward_paths) == 50
 
 
+async def test_trying_out_names_ends_the_session(house: Houses) -> None:
+    built = house(max_refused_recipients=3)
+    _, port = await built.relay()
+    client = await Client.connect(port)
+    await client.say("EHLO client.example")
+    await client.say("MAIL FROM:<a@beta.example>")
+    for path in ("nobody@alfa.example", "anna@beta.example", "nobody@alfa.example"):
+        assert (await client.say(f"RCPT TO:<{path}>")).startswith("550 ")
+    assert (await client.reply()).startswith("421 4.7.0 ")
+    assert await client.gone()
+
+
 async def test_no_message_begins_beyond_the_budget(house: Houses) -> None:
     built = house(max_in_flight_bytes=10)
     _, port = await built.relay()
