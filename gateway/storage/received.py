@@ -19,6 +19,7 @@ __all__ = [
     "NewProcessedEnvelope",
     "ProcessedEnvelope",
     "count_resend",
+    "ends_of",
     "known_receipts",
     "processed",
     "record_envelopes",
@@ -77,6 +78,9 @@ _TABLE = processed_envelopes.c
 _SEEN = Statement(
     select(processed_envelopes).where(_TABLE.provider == bindparam("signer"), _TABLE.pec_msgid == bindparam("id"))
 )
+_ENDS = Statement(
+    select(processed_envelopes).where(_TABLE.pec_msgid == bindparam("id")).order_by(_TABLE.at, _TABLE.address_key)
+)
 _RECORD = Addition(processed_envelopes, element=ignoring(processed_envelopes))
 _RESEND = Statement(
     update(processed_envelopes)
@@ -106,6 +110,11 @@ def processed(
     known = {found.address_key: found for found in map(_processed, rows)}
     keys = {address: address_key(clean(address)) for address in addresses}
     return {address: known[key] for address, key in keys.items() if key in known}
+
+
+def ends_of(connection: Connection, pec_msgid: str) -> list[ProcessedEnvelope]:
+    """What became of an envelope for each of our recipients, whoever signed it."""
+    return [_processed(row) for row in _ENDS.all(connection, {"id": clean(pec_msgid)})]
 
 
 def record_envelopes(connection: Connection, envelopes: Sequence[NewProcessedEnvelope]) -> None:
