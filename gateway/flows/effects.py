@@ -14,7 +14,7 @@ from gateway.flows.trace_fields import return_path
 from gateway.storage import content, mailboxes, outbox, register
 from gateway.storage.mailboxes import Folder, NewMessage
 from gateway.storage.outbox import NewOutboxRow, OutboxRow
-from gateway.storage.register import RegisterEntry
+from gateway.storage.register import Event, RegisterEntry
 from receipts.identifiers import domain_of
 from receipts.octets import Octets
 
@@ -145,6 +145,11 @@ class Effects:
 
     def register(self, entry: RegisterEntry) -> None:
         self._entries.append(entry)
+
+    @property
+    def alarms(self) -> list[RegisterEntry]:
+        """What an operator must see."""
+        return [entry for entry in self._entries if entry.event is Event.ALARM]
 
     def perform(self, connection: Connection, lease: Lease) -> Kept:
         """Make the statements. May be called again: a transaction that fails is done again."""

@@ -8,17 +8,20 @@ from gateway.flows.outcomes import Arrival
 from gateway.flows.work import LARGE
 from gateway.points.incoming import ArrivalKind, arrival_kind
 from providers.chains import ChainCache, Trust
-from providers.checks import CheckName
+from providers.checks import Check, CheckName
 from providers.directory import Directory, ProviderRecord
 from providers.verification import SignatureVerdict, verify_signature
 from receipts.octets import InMemory, Octets
-from receipts.parts import Part, decode_body
+from receipts.parts import BodyError, Part, body_of
 from receipts.recognise import Recognition, recognise
 from receipts.scanner import scan
+from receipts.wire import MessageKind
 
 __all__ = ["Inspection", "Inspector"]
 
 ENCODED = frozenset({"base64", "quoted-printable"})
+FORM = frozenset({CheckName.STRUCTURE, CheckName.EMAIL})
+"""Checks of the signature that a message must pass to conform (D3); the others prove where it comes from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,8 @@ class Inspection:
     verdict: SignatureVerdict
     recognition: Recognition
     kind: ArrivalKind
-    original: Octets | None  # the message inside, decoded if the other provider encoded it
+    original: Octets | None  # the message inside; that of an envelope decoded, if the other provider encoded it
+    faults: tuple[str, ...]  # for the operator: why what claims to be certified is not taken so
 
     @property
     def provider(self) -> ProviderRecord:
@@ -63,9 +67,13 @@ class Inspector:
             arrival.message, root, trust=self._trust, directory=directory, at=at, cache=self._cache
         )
         recognition = recognise(arrival.message, root)
-        conforms = recognition.conforms and _holds(verdict, CheckName.STRUCTURE) and _holds(verdict, CheckName.EMAIL)
-        kind = arrival_kind(proven=verdict.proven, kind=recognition.kind, conforms=conforms)
         message, original = _split(arrival.message, recognition.original)
+        faults = _formal_faults(verdict, recognition)
+        if recognition.original is not None and recognition.kind is MessageKind.ENVELOPE:
+            try:
+                original = original or body_of(recognition.original, message)
+            except BodyError as error:
+                faults.append(f"the message inside: {error}")
         return Inspection(
             arrival=arrival,
             at=at,
@@ -73,22 +81,30 @@ class Inspector:
             root=root,
             verdict=verdict,
             recognition=recognition,
-            kind=kind,
+            kind=arrival_kind(proven=verdict.proven, kind=recognition.kind, conforms=not faults),
             original=original,
+            faults=tuple(faults if verdict.proven else _doubts(verdict, recognition)),
         )
 
 
-def _holds(verdict: SignatureVerdict, name: CheckName) -> bool:
-    check = verdict.check(name)
-    return check is not None and check.ok is True
+def _formal_faults(verdict: SignatureVerdict, recognition: Recognition) -> list[str]:
+    failed = [check for check in verdict.checks if check.name in FORM and check.ok is not True]
+    return [*recognition.hard, *map(_said, failed)]
+
+
+def _doubts(verdict: SignatureVerdict, recognition: Recognition) -> list[str]:
+    """Why the origin of a message that claims to be certified is not proven."""
+    return [] if recognition.marker is None else [_said(check) for check in verdict.checks if check.ok is False]
+
+
+def _said(check: Check) -> str:
+    return f"{check.name}: {check.detail}"
 
 
 def _split(message: Octets, part: Part | None) -> tuple[Octets, Octets | None]:
-    """The message with the original inside it as a span of its own, and that original."""
-    if part is None:
+    """The message with the original inside it as a span of its own, and that original, unless it is encoded."""
+    if part is None or part.encoding in ENCODED:
         return message, None
-    if part.encoding in ENCODED:
-        return message, Octets.of(decode_body(part, message))
     original = message.slice(part.body_start, part.stop)
     if message.size <= LARGE and original.size:
         original = Octets.whole(InMemory.of(original.read()))

@@ -1,38 +1,41 @@
 """One message through the incoming point: verified, decided, kept, in one transaction (RFC 6109 section 2.2.2, D23)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
 from sqlalchemy import Connection
 
 from gateway.drivers.sources import Clock, Ids
-from gateway.flows.effects import Effects, Handover, Lease, Leased
+from gateway.flows.effects import Effects, Handover, Lease
 from gateway.flows.inspection import Inspection, Inspector
 from gateway.flows.issue import Issuer
 from gateway.flows.outcomes import Arrival, ReceiveOutcome, Refusal, Refused, Taken
-from gateway.flows.repeat_envelope import repeat_answers
 from gateway.flows.take_anomaly import wrap_anomaly
-from gateway.flows.take_envelope import Answers, answer_envelope
-from gateway.flows.take_receipt import Filed, file_receipt
+from gateway.flows.take_envelope import answer_envelope
+from gateway.flows.take_receipt import file_receipt
+from gateway.flows.taking import Taking
 from gateway.flows.trace_fields import received_at_arrival
-from gateway.flows.work import deliberate, until_settled
+from gateway.flows.work import LARGE, deliberate, until_settled
 from gateway.points import incoming
 from gateway.points.faults import Fault
-from gateway.points.incoming import ArrivalKind
+from gateway.points.incoming import DECISIONS, Action, ArrivalKind, Scan
 from gateway.storage import accounts, certified, content, received
 from gateway.storage.accounts import MailboxRef
 from gateway.storage.engine import Storage
 from gateway.storage.received import ProcessedEnvelope
-from gateway.storage.register import Event, RegisterEntry
+from gateway.storage.register import Event
 from receipts.errors import TemporaryError
-from receipts.identifiers import address_key
 from receipts.octets import Octets
 
 __all__ = ["ReceiveFlow", "ReceiveSettings"]
 
+log = logging.getLogger(__name__)
+
 MAX_RECEIVED_FIELDS = 50  # D8
+REPEATED = "it came before: nothing is done again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +52,10 @@ class ReceiveSettings:
 class _Known:
     """What storage says about an arrival, before anything is decided."""
 
-    boxes: Mapping[str, MailboxRef]
+    boxes: Mapping[str, MailboxRef]  # by forward path
     service_box: MailboxRef | None
-    processed: Mapping[str, ProcessedEnvelope]
+    processed: Mapping[str, ProcessedEnvelope]  # by forward path: where this envelope has come to an end before
+    had_before: Collection[str]  # forward paths that have had this very receipt
     sent: Octets | None  # the original as we sealed it
 
 
@@ -90,85 +94,75 @@ class ReceiveFlow:
         return await until_settled(lambda: self._attempt(arrival))
 
     async def _attempt(self, arrival: Arrival) -> ReceiveOutcome:
-        at = self._clock.now()
-        inspection = await deliberate(arrival.message.size, lambda: self._inspector.inspect(arrival, at))
+        at, size = self._clock.now(), arrival.message.size
+        inspection = await deliberate(size, lambda: self._inspector.inspect(arrival, at))
         if len(inspection.root.header.all("Received")) > MAX_RECEIVED_FIELDS:
             return Refused(Refusal.LOOP)
         known = await self._storage.read(lambda connection: self._look_up(connection, inspection))
-        if inspection.kind is ArrivalKind.ORDINARY_MAIL:
-            refusal = self._refusal(known)
-            if refusal is not None:
-                return Refused(refusal)
-        taking = await deliberate(arrival.message.size, lambda: self._decide(inspection, known))
-        self._handover(await self._storage.write(taking.keep, size=taking.effects.size))
+        decided = await deliberate(size * len(arrival.forward_paths), lambda: self._decide(inspection, known))
+        if isinstance(decided, Refusal):
+            return Refused(decided)
+        self._handover(await self._storage.write(decided.keep, size=decided.effects.size))
+        for entry in decided.effects.alarms:
+            log.error("alarm", extra={"pec_msgid": entry.pec_msgid, "detail": entry.detail})
         return Taken()
 
     def _look_up(self, connection: Connection, inspection: Inspection) -> _Known:
-        data, kind = inspection.recognition.data, inspection.kind
+        data, kind, paths = inspection.recognition.data, inspection.kind, inspection.arrival.forward_paths
         processed: Mapping[str, ProcessedEnvelope] = {}
-        sent = None
-        paths = inspection.arrival.forward_paths
+        had_before: Collection[str] = ()
+        sent = service_box = None
         if data is not None and kind is ArrivalKind.TRANSPORT_ENVELOPE:
             processed = received.processed(connection, inspection.provider.name, data.pec_msgid, paths)
-        elif data is not None and kind is ArrivalKind.RECEIPT and inspection.original is not None:
-            message = certified.find_message(connection, data.pec_msgid)
-            sent = None if message is None else content.load(connection, message.original_body_id)
+        elif data is not None and kind in (ArrivalKind.RECEIPT, ArrivalKind.SERVICE_RECEIPT):
+            had_before = received.known_receipts(connection, inspection.signed_sha256, paths)
+            if inspection.original is not None and inspection.message.size > LARGE:  # smaller ones share by their hash
+                message = certified.find_message(connection, data.pec_msgid)
+                sent = None if message is None else content.load(connection, message.original_body_id)
+        if kind is ArrivalKind.SERVICE_RECEIPT:
+            service_box = accounts.mailbox_of(connection, self._issuer.identity.service_address)
         return _Known(
             boxes=accounts.mailboxes_of(connection, paths),
-            service_box=accounts.mailbox_of(connection, self._issuer.identity.service_address)
-            if kind is ArrivalKind.SERVICE_RECEIPT
-            else None,
+            service_box=service_box,
             processed=processed,
+            had_before=had_before,
             sent=sent,
         )
 
-    def _refusal(self, known: _Known) -> Refusal | None:
-        """Why ordinary mail is not taken at all (D7)."""
+    def _decide(self, inspection: Inspection, known: _Known) -> Taking | Refusal:
+        actions = DECISIONS[inspection.kind, Scan.CLEAN]
+        taking = Taking(
+            inspection=inspection,
+            effects=Effects(at=inspection.at, ids=self._ids),
+            lease=self._settings.lease,
+            receipt_expiry=self._settings.receipt_expiry,
+            service_address=self._issuer.identity.service_address,
+        )
+        if Action.WRAP_ANOMALY in actions:
+            return self._refusal(inspection, known) or self._uncertified(taking, known)
+        if Action.ISSUE_TAKE_CHARGE in actions:
+            return self._envelope(taking, known)
+        return self._receipt(taking, known)
+
+    def _refusal(self, inspection: Inspection, known: _Known) -> Refusal | None:
+        """Why a message about which nothing is certified is not taken at all (D7, DP-06)."""
         if not known.boxes:
             return Refusal.UNKNOWN_RECIPIENT
-        return Refusal.POLICY if self._settings.ordinary_mail == "refuse" else None
+        refuses = inspection.kind is ArrivalKind.ORDINARY_MAIL and self._settings.ordinary_mail == "refuse"
+        return Refusal.POLICY if refuses else None
 
-    def _decide(self, inspection: Inspection, known: _Known) -> "_Taking":
-        effects = Effects(at=inspection.at, ids=self._ids)
-        taking = _Taking(inspection, effects, self._settings, self._issuer.identity.service_address)
-        if inspection.kind is ArrivalKind.TRANSPORT_ENVELOPE:
-            self._envelope(taking, known)
-        elif inspection.kind in (ArrivalKind.RECEIPT, ArrivalKind.SERVICE_RECEIPT):
-            self._receipt(taking, known)
-        else:
-            proven = inspection.kind is ArrivalKind.DAMAGED
-            reason = incoming.BAD_FORMAT if proven else incoming.BAD_SIGNATURE
-            self._wrap(taking, known, inspection.arrival.forward_paths, reason)
-        _register_deviations(inspection, effects)
+    def _uncertified(self, taking: Taking, known: _Known) -> Taking:
+        proven = taking.inspection.kind is ArrivalKind.DAMAGED
+        reason = incoming.BAD_FORMAT if proven else incoming.BAD_SIGNATURE
+        self._wrap(taking, known, taking.paths, reason)
         return taking
 
-    def _envelope(self, taking: "_Taking", known: _Known) -> None:
+    def _envelope(self, taking: Taking, known: _Known) -> Taking | Refusal:
         """Sort the recipients: repeated, mis-addressed, right; each group gets what it is due."""
         inspection = taking.inspection
-        data = inspection.recognition.data
-        assert data is not None
-        fault = incoming.transaction_fault(
-            data,
-            inspection.provider,
-            inspection.arrival.reverse_path,
-            at=inspection.at,
-            max_age=self._settings.max_envelope_age,
-            max_ahead=self._settings.max_envelope_ahead,
-        )
-        right: list[str] = []
-        wrong: dict[Fault, list[str]] = {}
-        for path in _each_once(inspection.arrival.forward_paths):
-            reason = fault or incoming.address_fault(data, path)
-            seen = known.processed.get(path)
-            if reason is None and seen is not None:
-                if seen.signed_sha256 == inspection.signed_sha256:
-                    taking.repeated.append(seen)
-                    continue
-                reason = incoming.OTHER_BYTES
-            if reason is None:
-                right.append(path)
-            else:
-                wrong.setdefault(reason, []).append(path)
+        right, wrong = self._sorted(taking, known)
+        if not right and not taking.repeated and not known.boxes:
+            return Refusal.UNKNOWN_RECIPIENT
         if right:
             taking.answers = answer_envelope(
                 inspection,
@@ -182,32 +176,59 @@ class ReceiveFlow:
         for reason, paths in wrong.items():
             self._wrap(taking, known, paths, reason)
             if reason is incoming.OTHER_BYTES:
-                taking.effects.register(
-                    RegisterEntry(
-                        event=Event.ALARM,
-                        at=inspection.at,
-                        pec_msgid=data.pec_msgid,
-                        sender=data.sender,
-                        recipients=tuple(paths),
-                        provider=inspection.provider.name,
-                        detail=reason.english,
-                    )
-                )
+                taking.register(Event.ALARM, paths, reason.english)
+        if taking.repeated:
+            taking.register(Event.RECEPTION, [seen.address_key for seen in taking.repeated], REPEATED)
+        taking.register_deviations()
+        return taking
 
-    def _receipt(self, taking: "_Taking", known: _Known) -> None:
-        service_box = known.service_box
-        if taking.inspection.kind is ArrivalKind.SERVICE_RECEIPT and service_box is None:
-            raise TemporaryError("there is no service mailbox; make one with `ceralacca account add --kind service`")
-        taking.filed = file_receipt(
-            taking.inspection,
-            taking.effects,
-            boxes=known.boxes,
-            service_box=service_box,
-            sent=known.sent,
-            received_field=self._received(taking.inspection),
+    def _sorted(self, taking: Taking, known: _Known) -> tuple[list[str], Mapping[Fault, list[str]]]:
+        """Forward paths that the envelope is right for, and the others by what is wrong (D1, D2, D4)."""
+        inspection, data = taking.inspection, taking.data
+        fault = incoming.transaction_fault(
+            data,
+            inspection.provider,
+            inspection.arrival.reverse_path,
+            at=inspection.at,
+            max_age=self._settings.max_envelope_age,
+            max_ahead=self._settings.max_envelope_ahead,
         )
+        right: list[str] = []
+        wrong: dict[Fault, list[str]] = {}
+        for path in taking.paths:
+            seen = known.processed.get(path)
+            if seen is not None and seen.signed_sha256 == inspection.signed_sha256:
+                taking.repeated.append(seen)
+                continue
+            reason = fault or incoming.address_fault(data, path) or (incoming.OTHER_BYTES if seen else None)
+            if reason is None:
+                right.append(path)
+            else:
+                wrong.setdefault(reason, []).append(path)
+        return right, wrong
 
-    def _wrap(self, taking: "_Taking", known: _Known, paths: Sequence[str], reason: Fault) -> None:
+    def _receipt(self, taking: Taking, known: _Known) -> Taking:
+        inspection, service_box = taking.inspection, known.service_box
+        if inspection.kind is ArrivalKind.SERVICE_RECEIPT and service_box is None:
+            raise TemporaryError("there is no service mailbox; make one with `ceralacca account add --kind service`")
+        new = [path for path in taking.paths if path not in known.had_before]
+        if new:
+            taking.filed = file_receipt(
+                inspection,
+                taking.effects,
+                paths=new,
+                boxes=known.boxes,
+                service_box=service_box,
+                sent=known.sent,
+                received_field=self._received(inspection),
+            )
+            taking.register_deviations()
+        again = [path for path in taking.paths if path not in new]
+        if again:
+            taking.register(Event.RECEPTION, again, REPEATED)
+        return taking
+
+    def _wrap(self, taking: Taking, known: _Known, paths: Sequence[str], reason: Fault) -> None:
         wrap_anomaly(
             taking.inspection,
             self._issuer,
@@ -221,63 +242,4 @@ class ReceiveFlow:
     def _received(self, inspection: Inspection) -> bytes:
         return received_at_arrival(
             inspection.arrival.peer, by=self._settings.host, token=self._ids.token(), at=inspection.at
-        )
-
-
-@dataclass(slots=True)
-class _Taking:
-    """A decided arrival: what will be kept, and the facts that must still hold when it is."""
-
-    inspection: Inspection
-    effects: Effects
-    settings: ReceiveSettings
-    service_address: str
-    answers: Answers | None = None
-    filed: Filed | None = None
-    repeated: list[ProcessedEnvelope] = field(default_factory=list)
-
-    def keep(self, connection: Connection) -> tuple[Leased, ...]:
-        """The transaction. Raises Conflict if a fact that was decided on holds no longer."""
-        if self.filed is not None and not self.filed.is_new(connection):
-            return ()
-        kept = self.effects.perform(connection, self.settings.lease)
-        if self.answers is not None:
-            self.answers.remember(connection, kept)
-        if self.filed is not None:
-            self.filed.track(connection)
-        if self.repeated:
-            repeat_answers(
-                connection,
-                self.repeated,
-                service_address=self.service_address,
-                mail_receipt=self.inspection.provider.mail_receipt,
-                at=self.inspection.at,
-                expiry=self.settings.receipt_expiry,
-            )
-        return kept.leased
-
-
-def _each_once(paths: Sequence[str]) -> tuple[str, ...]:
-    """The forward paths without those that differ only in spelling from an earlier one."""
-    return tuple({address_key(path): path for path in reversed(paths)}.values())[::-1]
-
-
-def _register_deviations(inspection: Inspection, effects: Effects) -> None:
-    """Soft faults of a certified message, and clear text on the way: a register row, nothing else (D3)."""
-    data = inspection.recognition.data
-    if inspection.kind in (ArrivalKind.ORDINARY_MAIL, ArrivalKind.DAMAGED) or data is None:
-        return
-    found = list(inspection.recognition.soft)
-    if not inspection.arrival.peer.tls:
-        found.append("it came in clear text")
-    if found:
-        effects.register(
-            RegisterEntry(
-                event=Event.DEVIATION,
-                at=inspection.at,
-                pec_msgid=data.pec_msgid,
-                sender=data.sender,
-                provider=inspection.provider.name,
-                detail="; ".join(found),
-            )
         )

@@ -30,14 +30,8 @@ def repeat_answers(
     """
     queued: set[int] = set()
     for envelope in sorted(seen, key=lambda one: one.address_key):
-        if not received.count_resend(connection, envelope, at):
-            continue
         waiting = {row.body_id for row in outbox.rows_of(connection, envelope.pec_msgid)} | queued
-        lost = [
-            (envelope.receipt_body_id, envelope.receipt_kind, envelope.sender),
-            (envelope.take_charge_body_id, MessageKind.TAKE_CHARGE, mail_receipt),
-        ]
-        rows = [
+        left = [
             NewOutboxRow(
                 body_id=body_id,
                 kind=kind,
@@ -49,8 +43,12 @@ def repeat_answers(
                 at=at,
                 expires_at=at + expiry,
             )
-            for body_id, kind, forward_path in lost
+            for body_id, kind, forward_path in (
+                (envelope.receipt_body_id, envelope.receipt_kind, envelope.sender),
+                (envelope.take_charge_body_id, MessageKind.TAKE_CHARGE, mail_receipt),
+            )
             if body_id is not None and kind is not None and body_id not in waiting
         ]
-        outbox.enqueue(connection, rows)
-        queued.update(row.body_id for row in rows)
+        if left and received.count_resend(connection, envelope, at):
+            outbox.enqueue(connection, left)
+            queued.update(row.body_id for row in left)

@@ -5,37 +5,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
-
 from gateway.drivers.sources import Clock, Ids
-from gateway.flows.effects import Effects, Handover, Lease, Leased, stored_form
+from gateway.flows.draft import Draft
+from gateway.flows.effects import Effects, Handover, Lease
 from gateway.flows.issue import Issuer
-from gateway.flows.outcomes import Accepted, NotAccepted, Submission, SubmitOutcome
+from gateway.flows.outcomes import Submission, SubmitOutcome
 from gateway.flows.trace_fields import received_at_submission
 from gateway.flows.work import LARGE, deliberate, until_settled
 from gateway.points.access import AccessRequest, formal_faults
 from gateway.points.faults import Fault, in_italian
-from gateway.points.tracking import RecipientState
-from gateway.storage import accounts, certified
-from gateway.storage.certified import NewCertifiedMessage, NewRecipient
 from gateway.storage.engine import Storage
-from gateway.storage.errors import Conflict
-from gateway.storage.mailboxes import Folder
-from gateway.storage.register import Event, RegisterEntry
 from providers.directory import Directory
 from receipts.facts import CertificationData, Recipient
 from receipts.identifiers import address_key, domain_of
 from receipts.octets import InMemory, Octets
 from receipts.original import Original, as_seven_bit, read_original, reidentified
 from receipts.scanner import scan
-from receipts.wire import CertificationType, ErrorKind, MessageKind, RecipientKind
+from receipts.wire import CertificationType, ErrorKind, RecipientKind
 from receipts.writer import is_seven_bit
 
-__all__ = ["SENT", "SubmitFlow", "SubmitSettings"]
-
-REPEATED_WITHIN = timedelta(hours=24)  # D4
-SENT = "sent"
-"""Kind of the sender's own copy in a mailbox."""
+__all__ = ["SubmitFlow", "SubmitSettings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +77,9 @@ class SubmitFlow:
         self._handover(leased)
         return outcome
 
-    def _decide(self, submission: Submission) -> "_Draft":
-        at = self._clock.now()
+    def _decide(self, submission: Submission) -> Draft:
+        at, pec_msgid = self._clock.now(), self._issuer.new_message_id()  # before anything else (AP-05)
+        directory = self._directory()
         original = _original(submission.message)
         faults = formal_faults(
             AccessRequest(
@@ -100,15 +90,16 @@ class SubmitFlow:
                 max_total_bytes=self._settings.max_total_bytes,
             )
         )
-        facts = self._facts(submission, original, at)
-        draft = _Draft(
+        draft = Draft(
             submission=submission,
             original=original,
-            facts=facts,
-            directory=self._directory(),
+            facts=self._facts(submission, original, directory, at, pec_msgid),
+            directory=directory,
+            identity=self._issuer.identity,
             effects=Effects(at=at, ids=self._ids),
             lease=self._settings.lease,
             digest=_repetition_digest(submission, original),
+            travels=original.message,
         )
         if faults:
             self._refuse(draft, faults)
@@ -116,35 +107,30 @@ class SubmitFlow:
             self._accept(draft)
         return draft
 
-    def _facts(self, submission: Submission, original: Original, at: datetime) -> CertificationData:
-        directory = self._directory()
+    def _facts(
+        self, submission: Submission, original: Original, directory: Directory, at: datetime, pec_msgid: str
+    ) -> CertificationData:
         return CertificationData(
             type=CertificationType.ACCEPTANCE,
             sender=submission.reverse_path,
             recipients=tuple(
-                Recipient(
-                    address=address,
-                    kind=RecipientKind.CERTIFIED
-                    if directory.is_certified(domain_of(address))
-                    else RecipientKind.EXTERNAL,
-                )
+                Recipient(address=address, kind=_kind(address, directory))
                 for address in _in_order_shown(submission, original)
             ),
             reply_to=original.reply_to or submission.reverse_path,
             subject=original.subject,
             provider=self._issuer.identity.name,
             at=at,
-            pec_msgid=self._issuer.new_message_id(),
+            pec_msgid=pec_msgid,
             msgid=original.msgid,
             receipt_form=original.requested_form,
         )
 
-    def _refuse(self, draft: "_Draft", faults: tuple[Fault, ...]) -> None:
-        facts = replace(draft.facts, error=ErrorKind.OTHER, error_text=in_italian(faults))
-        notice = self._issuer.non_acceptance(facts, faults)
-        draft.refused(notice.kind, notice.message_id, notice.message, self._issuer.identity.service_address)
+    def _refuse(self, draft: Draft, faults: tuple[Fault, ...]) -> None:
+        draft.facts = replace(draft.facts, error=ErrorKind.OTHER, error_text=in_italian(faults))
+        draft.refuse(self._issuer.non_acceptance(draft.facts, faults))
 
-    def _accept(self, draft: "_Draft") -> None:
+    def _accept(self, draft: Draft) -> None:
         facts, at = draft.facts, draft.facts.at
         received = received_at_submission(
             draft.submission.peer,
@@ -153,145 +139,14 @@ class SubmitFlow:
             at=at,
             show_address=self._settings.show_address,
         )
-        sealed = _shared(reidentified(draft.original, facts.pec_msgid, received))
-        receipt = self._issuer.acceptance(facts)
-        envelope = self._issuer.envelope(facts, sealed, draft.original.header, received)
-        draft.accepted(
-            receipt=receipt.message,
-            receipt_id=receipt.message_id,
-            envelope=envelope.message,
-            sealed=sealed,
-            service_address=self._issuer.identity.service_address,
+        travels = _shared(reidentified(draft.original, facts.pec_msgid, received))
+        draft.accept(
+            self._issuer.acceptance(facts),
+            self._issuer.envelope(facts, travels, draft.original.header, received),
+            travels=travels,
+            copy=_copy_for_sender(draft.original, travels),
             ordinary_expiry=at + self._settings.ordinary_expiry,
         )
-
-
-@dataclass(slots=True, kw_only=True)
-class _Draft:
-    """A decided submission: what will be kept, and the facts that must still hold when it is."""
-
-    submission: Submission
-    original: Original
-    facts: CertificationData
-    directory: Directory
-    effects: Effects
-    lease: Lease
-    digest: bytes
-    sealed: Octets | None = None  # the original as it travels
-    envelope: Octets | None = None  # None: not accepted
-
-    def refused(self, kind: MessageKind, notice_id: str, notice: Octets, service_address: str) -> None:
-        self.sealed = self.original.message
-        self._file(notice, kind, service_address)
-        self._register(Event.REFUSAL, (notice_id,), self.facts.error_text)
-
-    def accepted(
-        self,
-        *,
-        receipt: Octets,
-        receipt_id: str,
-        envelope: Octets,
-        sealed: Octets,
-        service_address: str,
-        ordinary_expiry: datetime,
-    ) -> None:
-        self.sealed, self.envelope = sealed, envelope
-        self._file(receipt, MessageKind.ACCEPTANCE, service_address)
-        self.effects.file(
-            self.submission.holder.mailbox_id,
-            _copy_for_sender(self.original, sealed),
-            kind=SENT,
-            folder=Folder.SENT,
-            reverse_path=self.submission.reverse_path,
-            pec_msgid=self.facts.pec_msgid,
-        )
-        for recipient in self.facts.recipients:
-            certified_domain = recipient.kind is RecipientKind.CERTIFIED
-            self.effects.send(
-                envelope,
-                kind=MessageKind.ENVELOPE,
-                reverse_path=self.submission.reverse_path,
-                forward_path=recipient.address,
-                certified=certified_domain,
-                pec_msgid=self.facts.pec_msgid,
-                expires_at=None if certified_domain else ordinary_expiry,
-            )
-        self._register(Event.SUBMISSION, (receipt_id, self.facts.pec_msgid), None)
-
-    def keep(self, connection: Connection) -> tuple[SubmitOutcome, tuple[Leased, ...]]:
-        """The transaction. Raises Conflict if a fact that was decided on holds no longer."""
-        holder = self.submission.holder
-        if not accounts.is_active(connection, holder.account_id):
-            raise Conflict("the account is no longer active")
-        since = self.facts.at - REPEATED_WITHIN
-        earlier = certified.find_submission(connection, holder.account_id, self.digest, since)
-        if earlier is not None:
-            return _outcome(earlier, accepted=self.envelope is not None), ()
-        kept = self.effects.perform(connection, self.lease)
-        certified.record_submission(
-            connection, holder.account_id, self.digest, self.facts.pec_msgid, self.facts.at, since
-        )
-        certified.add_message(connection, self._message(kept.body_id))
-        return _outcome(self.facts.pec_msgid, accepted=self.envelope is not None), kept.leased
-
-    def _message(self, body_id: Callable[[Octets], int]) -> NewCertifiedMessage:
-        assert self.sealed is not None
-        return NewCertifiedMessage(
-            pec_msgid=self.facts.pec_msgid,
-            msgid=self.facts.msgid,
-            account_id=self.submission.holder.account_id,
-            sender=self.facts.sender,
-            reply_to=self.facts.reply_to,
-            subject=self.facts.subject,
-            receipt_form=self.original.requested_form,
-            at=self.facts.at,
-            original_body_id=body_id(self.sealed),
-            envelope_body_id=None if self.envelope is None else body_id(self.envelope),
-            recipients=() if self.envelope is None else tuple(self._recipient(one) for one in self.facts.recipients),
-        )
-
-    def _recipient(self, recipient: Recipient) -> NewRecipient:
-        primary = {address_key(address) for address in self.original.to}
-        provider = self.directory.by_domain(domain_of(recipient.address))
-        return NewRecipient(
-            address=recipient.address,
-            kind=recipient.kind,
-            role="to" if address_key(recipient.address) in primary else "cc",
-            provider=None if provider is None else provider.name,
-            state=RecipientState.ACCEPTED if recipient.kind is RecipientKind.CERTIFIED else RecipientState.EXTERNAL,
-        )
-
-    def _file(self, message: Octets, kind: MessageKind, service_address: str) -> None:
-        assert self.sealed is not None
-        self.effects.keep_message(self.sealed)
-        self.effects.file(
-            self.submission.holder.mailbox_id,
-            stored_form(message, service_address),
-            kind=kind,
-            reverse_path=service_address,
-            pec_msgid=self.facts.pec_msgid,
-        )
-
-    def _register(self, event: Event, related: tuple[str, ...], detail: str | None) -> None:
-        self.effects.register(
-            RegisterEntry(
-                event=event,
-                at=self.facts.at,
-                pec_msgid=self.facts.pec_msgid,
-                msgid=self.facts.msgid,
-                sender=self.facts.sender,
-                recipients=tuple(recipient.address for recipient in self.facts.recipients),
-                subject=self.facts.subject,
-                provider=self.facts.provider,
-                related=related,
-                account=self.submission.holder.address,
-                detail=detail,
-            )
-        )
-
-
-def _outcome(pec_msgid: str, *, accepted: bool) -> SubmitOutcome:
-    return Accepted(pec_msgid) if accepted else NotAccepted(pec_msgid)
 
 
 def _original(message: Octets) -> Original:
@@ -301,6 +156,11 @@ def _original(message: Octets) -> Original:
         message = as_seven_bit(message, root)
         root = scan(message)
     return read_original(message, root)
+
+
+def _kind(address: str, directory: Directory) -> RecipientKind:
+    certified = directory.is_certified(domain_of(address))
+    return RecipientKind.CERTIFIED if certified else RecipientKind.EXTERNAL
 
 
 def _in_order_shown(submission: Submission, original: Original) -> tuple[str, ...]:
@@ -314,9 +174,13 @@ def _in_order_shown(submission: Submission, original: Original) -> tuple[str, ..
 
 
 def _repetition_digest(submission: Submission, original: Original) -> bytes:
-    """What makes two submissions of one account the same: msgid, recipients and bytes (D4)."""
+    """What makes two submissions of one account the same: msgid, paths and bytes (D4).
+
+    The reverse path counts, for a message refused under one address may well be accepted under another.
+    """
     digest = hashlib.sha256(original.message.sha256())
-    for word in (original.msgid or "", *sorted(map(address_key, submission.forward_paths))):
+    recipients = sorted(map(address_key, submission.forward_paths))
+    for word in (original.msgid or "", address_key(submission.reverse_path), *recipients):
         digest.update(b"\0" + word.encode("utf-8", "surrogateescape"))
     return digest.digest()
 
@@ -328,9 +192,9 @@ def _shared(message: Octets) -> Octets:
     return Octets.whole(InMemory.of(message.read()))
 
 
-def _copy_for_sender(original: Original, sealed: Octets) -> Octets:
-    """The client's own bytes; the body is shared with the sealed original, whose header alone differs (D35)."""
+def _copy_for_sender(original: Original, travels: Octets) -> Octets:
+    """The client's own bytes; the body is shared with the original as it travels, whose header alone differs (D35)."""
     body = original.message.size - original.header.stop
     if original.message.size > LARGE:
         return original.message
-    return Octets.of(original.message.slice(0, original.header.stop), sealed.slice(sealed.size - body))
+    return Octets.of(original.message.slice(0, original.header.stop), travels.slice(travels.size - body))

@@ -1,11 +1,14 @@
 """What is not certified, or not as it should be: wrapped in an anomaly envelope and delivered (RFC 6109 3.2.2)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from gateway.flows.effects import Effects
 from gateway.flows.inspection import Inspection
 from gateway.flows.issue import Issuer
 from gateway.points.faults import Fault
+from gateway.points.incoming import ArrivalKind
 from gateway.storage.accounts import MailboxRef
 from gateway.storage.register import Event, RegisterEntry
 from receipts.fields import decode_words
@@ -30,58 +33,76 @@ def wrap_anomaly(
 
     No receipt and no bounce ever answers it (DP-04, DP-06).
     """
-    known = [path for path in paths if path in boxes]
+    known = tuple(path for path in paths if path in boxes)
     unknown = tuple(path for path in paths if path not in boxes)
-    header = inspection.root.header
-    subject = header.first("Subject")
-    shown = None if subject is None else decode_words(subject.value)
-    sender = _sender(inspection)
-    msgid = header.first("Message-ID")
-    related: tuple[str, ...] = ()
+    said = _Said.by(inspection)
+    effects.register(
+        said.entry(Event.RECEPTION, paths, detail="; ".join((_what(inspection, reason), *inspection.faults)))
+    )
     if known:
         issued = issuer.anomaly(
             at=inspection.at,
-            sender=sender,
+            sender=said.sender,
             recipients=known,
-            subject=shown,
+            subject=said.subject,
             reason=reason,
             arrived=Octets.of(received, inspection.message),
-            header=header,
+            header=inspection.root.header,
             reverse_path=inspection.arrival.reverse_path,
         )
-        related = (issued.message_id,)
         for mailbox_id in dict.fromkeys(boxes[path].id for path in known):
             effects.file(
                 mailbox_id, issued.message, kind=MessageKind.ANOMALY, reverse_path=inspection.arrival.reverse_path
             )
-    effects.register(
-        RegisterEntry(
-            event=Event.RECEPTION,
-            at=inspection.at,
-            msgid=None if msgid is None else msgid.text.strip(),
-            sender=sender,
-            recipients=tuple(known),
-            subject=shown,
-            provider=None if inspection.verdict.provider is None else inspection.verdict.provider.name,
-            related=related,
-            detail=f"{inspection.kind.name.lower()}: {reason.english}",
-        )
-    )
+        effects.register(said.entry(Event.EMISSION, known, related=issued.message_id, detail=issued.kind))
+        effects.register(said.entry(Event.DELIVERY, known, related=issued.message_id, detail=issued.kind))
     if unknown:
-        effects.register(
-            RegisterEntry(
-                event=Event.FAILURE,
-                at=inspection.at,
-                sender=sender,
-                recipients=unknown,
-                subject=shown,
-                detail="no such mailbox; nobody is told, for nothing was certified",
-            )
+        detail = "no such mailbox; nobody is told, for nothing was certified"
+        effects.register(said.entry(Event.FAILURE, unknown, detail=detail))
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What an arrival says of itself, for people and for the register. Only ``provider`` is proven."""
+
+    at: datetime
+    pec_msgid: str | None  # by the signed data, if a provider signed them
+    msgid: str | None
+    sender: str  # the author's address if there is just one, else the reverse path
+    subject: str | None
+    provider: str | None
+
+    @classmethod
+    def by(cls, inspection: Inspection) -> "_Said":
+        header, data = inspection.root.header, inspection.recognition.data
+        proven = inspection.kind is not ArrivalKind.ORDINARY_MAIL
+        msgid, subject, authors = header.first("Message-ID"), header.first("Subject"), header.all("From")
+        found = parse_address_list(authors[0].value).addresses if len(authors) == 1 else ()
+        return cls(
+            at=inspection.at,
+            pec_msgid=data.pec_msgid if proven and data is not None else None,
+            msgid=None if msgid is None else msgid.text.strip(),
+            sender=found[0] if len(found) == 1 else inspection.arrival.reverse_path,
+            subject=None if subject is None else decode_words(subject.value),
+            provider=inspection.provider.name if proven else None,
+        )
+
+    def entry(
+        self, event: Event, recipients: Sequence[str], *, detail: str, related: str | None = None
+    ) -> RegisterEntry:
+        return RegisterEntry(
+            event=event,
+            at=self.at,
+            pec_msgid=self.pec_msgid,
+            msgid=self.msgid,
+            sender=self.sender,
+            recipients=tuple(recipients),
+            subject=self.subject,
+            provider=self.provider,
+            related=() if related is None else (related,),
+            detail=detail,
         )
 
 
-def _sender(inspection: Inspection) -> str:
-    """The author's address if there is just one, else the reverse path."""
-    fields = inspection.root.header.all("From")
-    authors = parse_address_list(fields[0].value).addresses if len(fields) == 1 else ()
-    return authors[0] if len(authors) == 1 else inspection.arrival.reverse_path
+def _what(inspection: Inspection, reason: Fault) -> str:
+    return f"{inspection.kind.name.lower().replace('_', ' ')}: {reason.english}"

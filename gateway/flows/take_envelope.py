@@ -1,20 +1,22 @@
 """A correct transport envelope: taken charge of, delivered, and answered for each recipient (RFC 6109 3.2.1, 3.3)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import Connection
 
 from gateway.flows.effects import Effects, Kept, stored_form
+from gateway.flows.entries import emission, entry_about
 from gateway.flows.inspection import Inspection
 from gateway.flows.issue import Issued, Issuer
-from gateway.points.delivery import delivery_receipt_form, non_delivery_text, role_of
-from gateway.points.faults import Fault
-from gateway.storage import received
+from gateway.points import relay
+from gateway.points.delivery import delivery_receipt_form, role_of
+from gateway.storage import accounts, received
 from gateway.storage.accounts import BoxKind, MailboxRef
+from gateway.storage.errors import Conflict
 from gateway.storage.received import EnvelopeEnd, NewProcessedEnvelope
-from gateway.storage.register import Event, RegisterEntry
+from gateway.storage.register import Event
 from receipts.brief import brief_copy
 from receipts.facts import CertificationData
 from receipts.identifiers import address_key, parse_address_list
@@ -25,14 +27,14 @@ from receipts.wire import ErrorKind, MessageKind, ReceiptForm
 
 __all__ = ["Answers", "answer_envelope"]
 
-NO_MAILBOX = Fault("indirizzo non valido", "invalid address")
+NO_SUCH_MAILBOX = "5.1.1"  # RFC 3463 3.2
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
     path: str
     end: EnvelopeEnd
-    issued: Issued
+    issued: Issued | None  # None: the service mailbox, which answers nothing (D8)
 
 
 @dataclass(slots=True)
@@ -44,27 +46,30 @@ class Answers:
     take_charge: Issued | None = None
     answers: list[_Answer] = field(default_factory=list)
 
+    def check(self, connection: Connection) -> None:
+        """Raises Conflict if a recipient who was said to have no mailbox has one by now."""
+        lost = [answer.path for answer in self.answers if answer.end is EnvelopeEnd.NOT_DELIVERED]
+        if lost and accounts.mailboxes_of(connection, lost):
+            raise Conflict("a mailbox was made meanwhile")
+
     def remember(self, connection: Connection, kept: Kept) -> None:
         """Raises Conflict if another flow has processed this envelope meanwhile."""
-        take_charge = None if self.take_charge is None else kept.body_id(self.take_charge.message)
-        received.record_envelopes(
-            connection,
-            [
-                NewProcessedEnvelope(
-                    provider=self.inspection.provider.name,
-                    pec_msgid=self.data.pec_msgid,
-                    address=answer.path,
-                    signed_sha256=self.inspection.signed_sha256,
-                    sender=self.data.sender,
-                    at=self.inspection.at,
-                    end=answer.end,
-                    receipt_kind=answer.issued.kind,
-                    receipt_msgid=answer.issued.message_id,
-                    receipt_body_id=kept.body_id(answer.issued.message),
-                    take_charge_body_id=take_charge,
-                )
-                for answer in self.answers
-            ],
+        received.record_envelopes(connection, [self._processed(answer, kept) for answer in self.answers])
+
+    def _processed(self, answer: _Answer, kept: Kept) -> NewProcessedEnvelope:
+        issued, take_charge = answer.issued, self.take_charge
+        return NewProcessedEnvelope(
+            provider=self.inspection.provider.name,
+            pec_msgid=self.data.pec_msgid,
+            address=answer.path,
+            signed_sha256=self.inspection.signed_sha256,
+            sender=self.data.sender,
+            at=self.inspection.at,
+            end=answer.end,
+            receipt_kind=None if issued is None else issued.kind,
+            receipt_msgid=None if issued is None else issued.message_id,
+            receipt_body_id=None if issued is None else kept.body_id(issued.message),
+            take_charge_body_id=None if issued is None or take_charge is None else kept.body_id(take_charge.message),
         )
 
 
@@ -85,92 +90,104 @@ def answer_envelope(
     """
     data = inspection.recognition.data
     assert data is not None
-    answers = Answers(inspection, data)
-    post = _Post(effects, issuer.identity.service_address, data.pec_msgid, effects.at + receipt_expiry)
-    stored = stored_form(Octets.of(received_field, inspection.message), inspection.arrival.reverse_path)
-    for box_id in dict.fromkeys(boxes[path].id for path in paths if path in boxes):
-        effects.file(
-            box_id,
-            stored,
-            kind=MessageKind.ENVELOPE,
-            reverse_path=inspection.arrival.reverse_path,
-            pec_msgid=data.pec_msgid,
-        )
-    answered = [path for path in paths if path not in boxes or boxes[path].kind is not BoxKind.SERVICE]
+    taking = _Taking(inspection, issuer, effects, data, receipt_expiry)
+    taking.file(dict.fromkeys(boxes[path].id for path in paths if path in boxes), received_field)
+    taking.register(Event.RECEPTION, paths, MessageKind.ENVELOPE)
+    silent = [path for path in paths if path in boxes and boxes[path].kind is BoxKind.SERVICE]
+    answered = [path for path in paths if path not in silent]
     if answered:
-        _take_charge(inspection, issuer, post, answers, answered)
+        taking.take_charge(answered)
     forms = _Forms(inspection)
+    for path in silent:
+        taking.delivered(path, None)
     for path in answered:
         facts = replace(data, provider=issuer.identity.name, at=inspection.at, delivered_to=path)
         if path in boxes:
             form = forms.of(path)
-            answer = _Answer(path, EnvelopeEnd.DELIVERED, issuer.delivery(facts, form, forms.copy(form)))
+            taking.delivered(path, issuer.delivery(facts, form, forms.copy(form)))
         else:
-            answer = _Answer(path, EnvelopeEnd.NOT_DELIVERED, _not_delivered(facts, issuer))
-        answers.answers.append(answer)
-        post.send(answer.issued, data.sender)
-        event = Event.DELIVERY if answer.end is EnvelopeEnd.DELIVERED else Event.FAILURE
-        effects.register(_entry(inspection, data, event, (path,), answer.issued.message_id, answer.issued.kind))
-    return answers
+            why = relay.reason(NO_SUCH_MAILBOX, issuer.identity.name)
+            facts = replace(facts, error=ErrorKind.NO_RECIPIENT, error_text=why.italian)
+            taking.not_delivered(path, issuer.non_delivery(facts, (why,)))
+    return taking.answers
 
 
-def _take_charge(inspection: Inspection, issuer: Issuer, post: "_Post", answers: Answers, paths: Sequence[str]) -> None:
-    data = answers.data
-    facts = replace(data, provider=issuer.identity.name, at=inspection.at, taken_for=tuple(paths))
-    to = inspection.provider.mail_receipt
-    answers.take_charge = issuer.take_charge(facts, to)
-    post.send(answers.take_charge, to)
-    post.effects.register(
-        _entry(inspection, data, Event.RECEPTION, tuple(paths), answers.take_charge.message_id, MessageKind.ENVELOPE)
-    )
+class _Taking:
+    """Carries out what is decided about one envelope: effects, answers and register rows."""
 
+    def __init__(
+        self,
+        inspection: Inspection,
+        issuer: Issuer,
+        effects: Effects,
+        data: CertificationData,
+        receipt_expiry: timedelta,
+    ) -> None:
+        self.answers = Answers(inspection, data)
+        self._inspection = inspection
+        self._issuer = issuer
+        self._effects = effects
+        self._data = data
+        self._receipt_expiry = receipt_expiry
 
-def _not_delivered(facts: CertificationData, issuer: Issuer) -> Issued:
-    text = non_delivery_text("5.1.1", issuer.identity.name, NO_MAILBOX.italian)
-    return issuer.non_delivery(replace(facts, error=ErrorKind.NO_RECIPIENT, error_text=text))
+    def file(self, mailbox_ids: Iterable[int], received_field: bytes) -> None:
+        """Into each of the mailboxes once, however many of its addresses the envelope names."""
+        reverse_path = self._inspection.arrival.reverse_path
+        stored = stored_form(Octets.of(received_field, self._inspection.message), reverse_path)
+        for mailbox_id in mailbox_ids:
+            self._effects.file(
+                mailbox_id,
+                stored,
+                kind=MessageKind.ENVELOPE,
+                reverse_path=reverse_path,
+                pec_msgid=self._data.pec_msgid,
+            )
 
+    def take_charge(self, paths: Sequence[str]) -> None:
+        facts = replace(self._data, provider=self._issuer.identity.name, at=self._inspection.at, taken_for=tuple(paths))
+        to = self._inspection.provider.mail_receipt
+        self.answers.take_charge = self._issuer.take_charge(facts, to)
+        self._send(self.answers.take_charge, to, paths)
 
-@dataclass(frozen=True, slots=True)
-class _Post:
-    """Sends what this provider issues about one envelope."""
+    def delivered(self, path: str, receipt: Issued | None) -> None:
+        self._answer(_Answer(path, EnvelopeEnd.DELIVERED, receipt), Event.DELIVERY)
 
-    effects: Effects
-    service_address: str
-    pec_msgid: str
-    expires_at: datetime
+    def not_delivered(self, path: str, notice: Issued) -> None:
+        self._answer(_Answer(path, EnvelopeEnd.NOT_DELIVERED, notice), Event.FAILURE)
 
-    def send(self, issued: Issued, to: str) -> None:
-        self.effects.send(
-            issued.message,
-            kind=issued.kind,
-            reverse_path=self.service_address,
-            forward_path=to,
-            certified=True,
-            pec_msgid=self.pec_msgid,
-            expires_at=self.expires_at,
+    def register(self, event: Event, paths: Sequence[str], detail: str, related: tuple[str, ...] = ()) -> None:
+        self._effects.register(
+            entry_about(
+                self._data,
+                event,
+                at=self._inspection.at,
+                provider=self._inspection.provider.name,
+                recipients=paths,
+                related=related,
+                detail=detail,
+            )
         )
 
+    def _answer(self, answer: _Answer, event: Event) -> None:
+        self.answers.answers.append(answer)
+        related = () if answer.issued is None else (answer.issued.message_id,)
+        self.register(event, (answer.path,), MessageKind.ENVELOPE, related)
+        if answer.issued is not None:
+            self._send(answer.issued, self._data.sender, (answer.path,))
 
-def _entry(
-    inspection: Inspection,
-    data: CertificationData,
-    event: Event,
-    recipients: tuple[str, ...],
-    issued: str,
-    detail: str,
-) -> RegisterEntry:
-    return RegisterEntry(
-        event=event,
-        at=inspection.at,
-        pec_msgid=data.pec_msgid,
-        msgid=data.msgid,
-        sender=data.sender,
-        recipients=recipients,
-        subject=data.subject,
-        provider=inspection.provider.name,
-        related=(issued,),
-        detail=detail,
-    )
+    def _send(self, issued: Issued, to: str, about: Sequence[str]) -> None:
+        at = self._inspection.at
+        self._effects.send(
+            issued.message,
+            kind=issued.kind,
+            reverse_path=self._issuer.identity.service_address,
+            forward_path=to,
+            certified=True,
+            pec_msgid=self._data.pec_msgid,
+            expires_at=at + self._receipt_expiry,
+        )
+        provider = self._inspection.provider.name
+        self._effects.register(emission(self._data, issued, at=at, provider=provider, recipients=about))
 
 
 class _Forms:

@@ -1,16 +1,18 @@
 """Receipts and notices that arrive: tracked, then filed for the user or the provider they are for (B3, B4)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from gateway.flows.effects import Effects, stored_form
+from gateway.flows.entries import entry_about
 from gateway.flows.inspection import Inspection
 from gateway.points.incoming import may_report_on
 from gateway.points.tracking import CHANGES
-from gateway.storage import certified, received
+from gateway.storage import certified, received, register
 from gateway.storage.accounts import BoxKind, MailboxRef
+from gateway.storage.errors import Conflict
 from gateway.storage.register import Event, RegisterEntry
 from receipts.facts import CertificationData
 from receipts.identifiers import address_key
@@ -21,40 +23,49 @@ __all__ = ["Filed", "file_receipt", "reported_on"]
 
 
 @dataclass(frozen=True, slots=True)
+class _Change:
+    """That a recipient's state may change, and the row that says so if it did."""
+
+    address: str
+    entry: RegisterEntry
+
+
+@dataclass(frozen=True, slots=True)
 class Filed:
-    """A receipt that is about to be filed: the changes it may make, tried inside the transaction."""
+    """A receipt that is about to be filed: what is tried inside the transaction."""
 
     inspection: Inspection
     kind: MessageKind
     data: CertificationData
-    competent: tuple[str, ...]  # the recipients it reports on, of those its signer manages
+    paths: tuple[str, ...]  # the forward paths that have not had it before
+    changes: tuple[_Change, ...]
 
-    def is_new(self, connection: Connection) -> bool:
-        """Whether any of its forward paths has not had these very bytes before (D4)."""
-        fresh = [
-            received.record_receipt(connection, self.inspection.signed_sha256, path, self.inspection.at)
-            for path in sorted(self.inspection.arrival.forward_paths, key=address_key)
-        ]
-        return any(fresh)
+    def remember(self, connection: Connection) -> None:
+        """Raises Conflict if one of its forward paths has got these very bytes meanwhile (D4)."""
+        digest, at = self.inspection.signed_sha256, self.inspection.at
+        for path in sorted(self.paths, key=address_key):
+            if not received.record_receipt(connection, digest, path, at):
+                raise Conflict("the receipt came twice at once")
 
-    def track(self, connection: Connection) -> tuple[str, ...]:
-        """Change the state of the recipients it reports on; those whose state did change."""
+    def track(self, connection: Connection) -> None:
+        """Change the state of the recipients it reports on, where it still may change."""
         if self.kind not in CHANGES:
-            return ()
+            return
         to, from_states = CHANGES[self.kind]
-        return tuple(
-            address
-            for address in sorted(self.competent, key=address_key)
-            if certified.advance(
+        for change in self.changes:
+            changed = certified.advance(
                 connection,
                 self.data.pec_msgid,
-                address,
+                change.address,
                 to,
                 self.inspection.at,
                 from_states=from_states,
                 detail=self.data.error_text,
             )
-        )
+            if changed:
+                register.append(connection, [change.entry])
+            elif self.kind is MessageKind.TAKE_CHARGE:
+                certified.note_taken(connection, self.data.pec_msgid, change.address, self.inspection.at)
 
 
 def reported_on(kind: MessageKind, data: CertificationData) -> tuple[str, ...]:
@@ -68,6 +79,7 @@ def file_receipt(
     inspection: Inspection,
     effects: Effects,
     *,
+    paths: Sequence[str],
     boxes: Mapping[str, MailboxRef],
     service_box: MailboxRef | None,
     sent: Octets | None,
@@ -76,6 +88,7 @@ def file_receipt(
     """File a receipt where it belongs.
 
     Args:
+        paths: the forward paths that have not had it before; at least one.
         boxes: the mailboxes of the forward paths.
         service_box: where take-charge receipts and virus notices go, whoever they are addressed to (RC-09); None
             for all others.
@@ -84,10 +97,8 @@ def file_receipt(
     kind, data = inspection.recognition.kind, inspection.recognition.data
     assert kind is not None
     assert data is not None
-    addresses = reported_on(kind, data)
-    competent = tuple(address for address in addresses if may_report_on(address, inspection.provider))
     stored = stored_form(Octets.of(received_field, _sharing(inspection, sent)), inspection.arrival.reverse_path)
-    for_users = [boxes[path] for path in inspection.arrival.forward_paths if path in boxes]
+    for_users = [boxes[path] for path in paths if path in boxes]
     targets = for_users if service_box is None else [service_box]
     for mailbox_id in dict.fromkeys(box.id for box in targets):
         effects.file(
@@ -97,44 +108,62 @@ def file_receipt(
             reverse_path=inspection.arrival.reverse_path,
             pec_msgid=data.pec_msgid,
         )
-    _register(inspection, effects, kind, data, addresses, competent, boxes)
-    return Filed(inspection, kind, data, competent)
+    filing = _Filing(inspection, effects, kind, data)
+    filing.register(paths, boxes, service_box)
+    return Filed(inspection, kind, data, tuple(paths), filing.changes())
 
 
-def _register(
-    inspection: Inspection,
-    effects: Effects,
-    kind: MessageKind,
-    data: CertificationData,
-    addresses: tuple[str, ...],
-    competent: tuple[str, ...],
-    boxes: Mapping[str, MailboxRef],
-) -> None:
-    def entry(event: Event, recipients: tuple[str, ...], detail: str) -> RegisterEntry:
-        return RegisterEntry(
-            event=event,
-            at=inspection.at,
-            pec_msgid=data.pec_msgid,
-            msgid=data.msgid,
-            sender=data.sender,
-            recipients=recipients,
-            subject=data.subject,
-            provider=inspection.provider.name,
-            detail=detail,
+class _Filing:
+    """What the register says of one receipt."""
+
+    def __init__(self, inspection: Inspection, effects: Effects, kind: MessageKind, data: CertificationData) -> None:
+        self._inspection = inspection
+        self._effects = effects
+        self._kind = kind
+        self._data = data
+        self._about = reported_on(kind, data)
+
+    def changes(self) -> tuple[_Change, ...]:
+        """For the recipients whom its signer manages, in the order of their keys (IP-08)."""
+        if self._kind not in CHANGES:
+            return ()
+        to = CHANGES[self._kind][0]
+        competent = [address for address in self._about if may_report_on(address, self._inspection.provider)]
+        return tuple(
+            _Change(address, self._entry(Event.TRACKING, (address,), to))
+            for address in sorted(competent, key=address_key)
         )
 
-    effects.register(entry(Event.RECEPTION, addresses, kind))
-    foreign = tuple(address for address in addresses if address not in competent)
-    if foreign:
-        effects.register(entry(Event.ALARM, foreign, f"{kind} from a provider that does not manage the recipient"))
-    paths = inspection.arrival.forward_paths
-    lost = tuple(path for path in paths if path not in boxes)
-    if lost:
-        effects.register(entry(Event.ALARM, lost, f"{kind} for a mailbox that does not exist"))
-    elif kind in (MessageKind.TAKE_CHARGE, MessageKind.VIRUS) and any(
-        boxes[path].kind is not BoxKind.SERVICE for path in paths
-    ):
-        effects.register(entry(Event.DEVIATION, paths, f"{kind} addressed to a user; filed in the service mailbox"))
+    def register(self, paths: Sequence[str], boxes: Mapping[str, MailboxRef], service_box: MailboxRef | None) -> None:
+        kind = self._kind
+        self._add(Event.RECEPTION, self._about, kind)
+        foreign = [address for address in self._about if not may_report_on(address, self._inspection.provider)]
+        if foreign:
+            self._add(Event.ALARM, foreign, f"{kind} from a provider that does not manage the recipient")
+        lost = [path for path in paths if path not in boxes]
+        if service_box is not None:
+            targets = [service_box.address]
+            if any(path not in boxes or boxes[path].kind is not BoxKind.SERVICE for path in paths):
+                self._add(Event.DEVIATION, self._about, f"{kind} for {', '.join(paths)}, not for a service mailbox")
+        else:
+            targets = [path for path in paths if path in boxes]
+            if lost:
+                self._add(Event.ALARM, self._about, f"{kind} for {', '.join(lost)}, who have no mailbox")
+        if targets:
+            self._add(Event.DELIVERY, self._about, f"{kind} to {', '.join(targets)}")
+
+    def _add(self, event: Event, recipients: Sequence[str], detail: str) -> None:
+        self._effects.register(self._entry(event, recipients, detail))
+
+    def _entry(self, event: Event, recipients: Sequence[str], detail: str) -> RegisterEntry:
+        return entry_about(
+            self._data,
+            event,
+            at=self._inspection.at,
+            provider=self._inspection.provider.name,
+            recipients=recipients or None,
+            detail=detail,
+        )
 
 
 def _sharing(inspection: Inspection, sent: Octets | None) -> Octets:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.points.delivery import Role, delivery_receipt_form, non_delivery_text, role_of
+from gateway.points.delivery import Role, delivery_receipt_form, role_of
 from receipts.wire import ReceiptForm
 
 COMPLETE, BRIEF, CONCISE = ReceiptForm.COMPLETE, ReceiptForm.BRIEF, ReceiptForm.CONCISE
@@ -37,7 +37,3 @@ def test_the_form_follows_what_was_asked_and_the_role(requested: ReceiptForm, ro
 )
 def test_only_a_recipient_in_cc_alone_is_a_copy(to: set[str], cc: set[str], role: Role) -> None:
     assert role_of("b@beta.example", to, cc) is role
-
-
-def test_the_error_text_has_the_form_that_programs_read() -> None:
-    assert non_delivery_text("5.1.1", "Beta PEC", "indirizzo non valido") == "5.1.1 - Beta PEC - indirizzo non valido"

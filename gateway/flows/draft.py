@@ -1,0 +1,164 @@
+"""A decided submission: what will be kept of it, and the facts that must still hold when it is (D23)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from gateway.flows.effects import Effects, Lease, Leased, stored_form
+from gateway.flows.entries import emission, entry_about
+from gateway.flows.issue import Identity, Issued
+from gateway.flows.outcomes import Accepted, NotAccepted, Submission, SubmitOutcome
+from gateway.points.tracking import RecipientState
+from gateway.storage import accounts, certified
+from gateway.storage.certified import NewCertifiedMessage, NewRecipient
+from gateway.storage.errors import Conflict
+from gateway.storage.mailboxes import Folder
+from gateway.storage.register import Event
+from providers.directory import Directory
+from receipts.facts import CertificationData, Recipient
+from receipts.identifiers import address_key, domain_of
+from receipts.octets import Octets
+from receipts.original import Original
+from receipts.wire import MessageKind, RecipientKind
+
+__all__ = ["SENT", "Draft"]
+
+REPEATED_WITHIN = timedelta(hours=24)  # D4
+SENT = "sent"
+"""Kind of the sender's own copy in a mailbox."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """Exactly one of ``accept`` and ``refuse`` is called before ``keep``."""
+
+    submission: Submission
+    original: Original
+    facts: CertificationData
+    directory: Directory
+    identity: Identity
+    effects: Effects
+    lease: Lease
+    digest: bytes  # of the submission, to know it again (D4)
+    travels: Octets  # the original as it is kept: as sealed, if it is accepted
+    envelope: Octets | None = None  # None: not accepted
+
+    def refuse(self, notice: Issued) -> None:
+        """File the notice; nothing else happens to the message (AP-17)."""
+        self.effects.keep_message(self.travels)
+        self._file_receipt(notice)
+        self._register(Event.REFUSAL, (notice,), self.facts.error_text)
+
+    def accept(
+        self, receipt: Issued, envelope: Issued, travels: Octets, copy: Octets, ordinary_expiry: datetime
+    ) -> None:
+        """File the receipt and the sender's copy, send the envelope to each recipient.
+
+        Args:
+            travels: the original as it stands inside the envelope.
+            copy: the original as the sender handed it in.
+            ordinary_expiry: until when the envelope waits for the servers of ordinary recipients.
+        """
+        self.travels, self.envelope = travels, envelope.message
+        self.effects.keep_message(travels)
+        self._file_receipt(receipt)
+        self.effects.file(
+            self.submission.holder.mailbox_id,
+            copy,
+            kind=SENT,
+            folder=Folder.SENT,
+            reverse_path=self.submission.reverse_path,
+            pec_msgid=self.facts.pec_msgid,
+        )
+        for recipient in self.facts.recipients:
+            in_index = recipient.kind is RecipientKind.CERTIFIED
+            self.effects.send(
+                envelope.message,
+                kind=MessageKind.ENVELOPE,
+                reverse_path=self.submission.reverse_path,
+                forward_path=recipient.address,
+                certified=in_index,
+                pec_msgid=self.facts.pec_msgid,
+                expires_at=None if in_index else ordinary_expiry,
+            )
+        self._register(Event.SUBMISSION, (receipt, envelope), None)
+
+    def keep(self, connection: Connection) -> tuple[SubmitOutcome, tuple[Leased, ...]]:
+        """The transaction. Raises Conflict if a fact that was decided on holds no longer."""
+        holder, at = self.submission.holder, self.facts.at
+        if not accounts.is_active(connection, holder.account_id):
+            raise Conflict("the account is no longer active")
+        since = at - REPEATED_WITHIN
+        earlier = certified.find_submission(connection, holder.account_id, self.digest, since)
+        if earlier is not None:
+            return _outcome_of(connection, earlier), ()
+        kept = self.effects.perform(connection, self.lease)
+        certified.record_submission(connection, holder.account_id, self.digest, self.facts.pec_msgid, at, since)
+        certified.add_message(connection, self._message(kept.body_id))
+        return _outcome(self.facts.pec_msgid, accepted=self.envelope is not None), kept.leased
+
+    def _message(self, body_id: Callable[[Octets], int]) -> NewCertifiedMessage:
+        primary = {address_key(address) for address in self.original.to}
+        recipients = () if self.envelope is None else self.facts.recipients
+        return NewCertifiedMessage(
+            pec_msgid=self.facts.pec_msgid,
+            msgid=self.facts.msgid,
+            account_id=self.submission.holder.account_id,
+            sender=self.facts.sender,
+            reply_to=self.facts.reply_to,
+            subject=self.facts.subject,
+            receipt_form=self.original.requested_form,
+            at=self.facts.at,
+            original_body_id=body_id(self.travels),
+            envelope_body_id=None if self.envelope is None else body_id(self.envelope),
+            recipients=tuple(
+                self._recipient(recipient, "to" if address_key(recipient.address) in primary else "cc")
+                for recipient in recipients
+            ),
+        )
+
+    def _recipient(self, recipient: Recipient, role: str) -> NewRecipient:
+        provider = self.directory.by_domain(domain_of(recipient.address))
+        return NewRecipient(
+            address=recipient.address,
+            kind=recipient.kind,
+            role=role,
+            provider=None if provider is None else provider.name,
+            state=RecipientState.ACCEPTED if recipient.kind is RecipientKind.CERTIFIED else RecipientState.EXTERNAL,
+        )
+
+    def _file_receipt(self, issued: Issued) -> None:
+        self.effects.file(
+            self.submission.holder.mailbox_id,
+            stored_form(issued.message, self.identity.service_address),
+            kind=issued.kind,
+            reverse_path=self.identity.service_address,
+            pec_msgid=self.facts.pec_msgid,
+        )
+
+    def _register(self, event: Event, issued: tuple[Issued, ...], detail: str | None) -> None:
+        at, provider = self.facts.at, self.identity.name
+        entry = entry_about(
+            self.facts,
+            event,
+            at=at,
+            provider=provider,
+            related=tuple(each.message_id for each in issued),
+            account=self.submission.holder.address,
+            detail=detail,
+        )
+        self.effects.register(entry)
+        for each in issued:
+            self.effects.register(emission(self.facts, each, at=at, provider=provider))
+
+
+def _outcome_of(connection: Connection, pec_msgid: str) -> SubmitOutcome:
+    """What an earlier submission was told."""
+    earlier = certified.find_message(connection, pec_msgid)
+    return _outcome(pec_msgid, accepted=earlier is not None and earlier.envelope_body_id is not None)
+
+
+def _outcome(pec_msgid: str, *, accepted: bool) -> SubmitOutcome:
+    return Accepted(pec_msgid) if accepted else NotAccepted(pec_msgid)
