@@ -26,7 +26,6 @@ __all__ = [
     "active_among",
     "add_account",
     "add_alias",
-    "add_device",
     "add_domain",
     "addresses_of",
     "credentials_of",
@@ -36,7 +35,7 @@ __all__ = [
     "mailbox_of",
     "mailboxes_of",
     "operator_mailbox",
-    "remove_device",
+    "refuse_unless_free",
     "set_active",
     "set_password",
 ]
@@ -155,11 +154,6 @@ _DROP_PASSWORD = Statement(
         account_passwords.c.account_id == bindparam("account"), account_passwords.c.lookup.is_(None)
     )
 )
-_DROP_DEVICE = Statement(
-    delete(account_passwords).where(
-        account_passwords.c.account_id == bindparam("account"), account_passwords.c.lookup == bindparam("lookup")
-    )
-)
 
 
 def add_domain(connection: Connection, name: str, at: datetime) -> bool:
@@ -185,7 +179,7 @@ def add_account(connection: Connection, new: NewAccount) -> Account:
         AccountRefused: its domain is not ours, its address is taken, or it is one of the operator's.
     """
     key = address_key(new.address)
-    _refuse_unless_free(connection, new.address, operator=new.kind is BoxKind.OPERATOR)
+    refuse_unless_free(connection, new.address, operator=new.kind is BoxKind.OPERATOR)
     at = micros(new.at)
     shared = {"address": new.address, "address_key": key, "kind": new.kind.value, "active": True, "created_at": at}
     counters = {"uid_validity": at // 1_000_000, "last_uid": 0, "modseq": 0}
@@ -212,7 +206,7 @@ def add_alias(connection: Connection, address: str, mailbox_id: int, at: datetim
     Raises:
         AccountRefused: its domain is not ours, its address is taken, or it is one of the operator's.
     """
-    _refuse_unless_free(connection, address, operator=False)
+    refuse_unless_free(connection, address)
     _ADD_ALIAS.run(
         connection,
         {
@@ -293,22 +287,6 @@ def set_password(connection: Connection, account_id: int, password: str, at: dat
     _CHANGED.run(connection, {"account": account_id, "at": micros(at)})
 
 
-def add_device(
-    connection: Connection, account_id: int, *, label: str, lookup: str, digest: bytes, at: datetime
-) -> None:
-    """Keep a password that was made for one device (D16)."""
-    row = {"label": clean(label), "hash": None, "lookup": lookup, "digest": digest, "created_at": micros(at)}
-    _ADD_PASSWORD.one(connection, row | {"account_id": account_id})
-
-
-def remove_device(connection: Connection, account_id: int, lookup: str, at: datetime) -> bool:
-    """Make a device's password worthless; False if there was none."""
-    removed = _DROP_DEVICE.run(connection, {"account": account_id, "lookup": lookup}) > 0
-    if removed:
-        _CHANGED.run(connection, {"account": account_id, "at": micros(at)})
-    return removed
-
-
 def set_active(connection: Connection, account_id: int, at: datetime, *, active: bool) -> None:
     """Let an account sign in, or no longer; its mailbox goes on receiving."""
     _ACTIVE.run(connection, {"account": account_id, "active": active, "at": micros(at)})
@@ -319,7 +297,8 @@ def is_active(connection: Connection, account_id: int) -> bool:
     return _IS_ACTIVE.one(connection, {"account": account_id}) is not None
 
 
-def _refuse_unless_free(connection: Connection, address: str, *, operator: bool) -> None:
+def refuse_unless_free(connection: Connection, address: str, *, operator: bool = False) -> None:
+    """Raise AccountRefused if no account or alias may have this address."""
     key, domain = address_key(address), domain_of(address)
     if not _DOMAIN.one(connection, {"name": domain}):
         raise AccountRefused(f"{domain or address} is not a domain of this provider")

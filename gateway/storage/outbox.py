@@ -26,6 +26,7 @@ __all__ = [
     "release_owner",
     "remove",
     "retry",
+    "rows_of",
     "settle",
 ]
 

@@ -270,8 +270,8 @@ submissions = Table(
 processed_envelopes = Table(
     "processed_envelopes",
     metadata,
-    Column("provider", Text, primary_key=True),
     Column("pec_msgid", Text, primary_key=True),
+    Column("provider", Text, primary_key=True),
     Column("address_key", Text, primary_key=True),
     Column("signed_sha256", LargeBinary, nullable=False),
     _text("sender"),

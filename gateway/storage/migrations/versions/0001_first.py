@@ -259,8 +259,8 @@ def create_tables() -> None:
     op.create_index("ix_outbox_pec_msgid", "outbox", ["pec_msgid"], unique=False)
     op.create_table(
         "processed_envelopes",
-        sa.Column("provider", sa.Text(), nullable=False),
         sa.Column("pec_msgid", sa.Text(), nullable=False),
+        sa.Column("provider", sa.Text(), nullable=False),
         sa.Column("address_key", sa.Text(), nullable=False),
         sa.Column("signed_sha256", sa.LargeBinary(), nullable=False),
         sa.Column("sender", sa.Text(), nullable=False),
@@ -276,7 +276,7 @@ def create_tables() -> None:
         sa.ForeignKeyConstraint(
             ["take_charge_body_id"], ["bodies.id"], name="fk_processed_envelopes_take_charge_body_id"
         ),
-        sa.PrimaryKeyConstraint("provider", "pec_msgid", "address_key", name="pk_processed_envelopes"),
+        sa.PrimaryKeyConstraint("pec_msgid", "provider", "address_key", name="pk_processed_envelopes"),
     )
     op.create_index("ix_processed_envelopes_address_key", "processed_envelopes", ["address_key"], unique=False)
     op.create_index("ix_processed_envelopes_receipt_body_id", "processed_envelopes", ["receipt_body_id"], unique=False)

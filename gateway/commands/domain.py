@@ -1,0 +1,102 @@
+"""``ceralacca domain``: the mail domains of this provider; also how every other command opens its storage."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection
+
+from config.settings import Settings
+from gateway.commands.config import DEFAULT_CONFIG, ConfigOption, settings_or_exit
+from gateway.storage import accounts
+from gateway.storage.accounts import AccountRefused, BoxKind, NewAccount
+from gateway.storage.engine import Storage
+from gateway.storage.errors import StorageUnavailable, UnsafeStorage
+from receipts.identifiers import domain_of, is_smtp_address
+
+__all__ = ["app", "opened", "refuse", "shown"]
+
+app = typer.Typer(help="Add and list the mail domains of this provider.", no_args_is_help=True)
+
+REFUSED = 1  # exit codes
+NO_STORAGE = 3
+
+
+@contextmanager
+def opened(config: Path, *, prepare: bool = False) -> Iterator[tuple[Settings, Storage]]:
+    """The settings and the storage they name; or a word about what is wrong, and the end.
+
+    Args:
+        prepare: make the tables where there are none, for the commands that come before the first start.
+    """
+    settings = settings_or_exit(config)
+    try:
+        storage = Storage.open(settings.storage.url, migrate=prepare)
+    except (StorageUnavailable, UnsafeStorage) as error:
+        typer.echo(f"the storage cannot be opened: {error}", err=True)
+        raise typer.Exit(NO_STORAGE) from None
+    try:
+        yield settings, storage
+    except StorageUnavailable as error:
+        typer.echo(f"the storage does not answer: {error}", err=True)
+        raise typer.Exit(NO_STORAGE) from None
+    except AccountRefused as error:
+        raise refuse(str(error)) from None
+    finally:
+        storage.close()
+
+
+def refuse(reason: str) -> typer.Exit:
+    """Say why something is not done."""
+    typer.echo(reason, err=True)
+    return typer.Exit(REFUSED)
+
+
+def shown(text: str) -> str:
+    """The text without what moves a terminal's cursor or colours it: peers wrote some of it."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+@app.command()
+def add(
+    names: Annotated[list[str], typer.Argument(metavar="DOMAIN...", help="Names of domains.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Make domains ours; mail for postmaster and abuse goes to the operator's mailbox, which the first one brings."""
+    domains = [_checked(name) for name in names]
+    with opened(config, prepare=True) as (settings, storage):
+        service_address = settings.provider.service_address
+        for domain in domains:
+            new = storage.write_now(partial(_add, name=domain, service_address=service_address))
+            typer.echo(f"{domain}: {'added' if new else 'is ours already'}")
+
+
+@app.command("list")
+def list_(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """List the domains."""
+    with opened(config) as (_, storage):
+        for name in sorted(storage.read_now(accounts.local_domains)):
+            typer.echo(name)
+
+
+def _checked(name: str) -> str:
+    address = f"postmaster@{name}"
+    if not is_smtp_address(address) or "." not in name:
+        raise refuse(f"{name}: is no domain")
+    return domain_of(address)
+
+
+def _add(connection: Connection, name: str, service_address: str) -> bool:
+    """Make one domain ours, and the service mailbox with its domain."""
+    at = datetime.now(UTC)
+    new = accounts.add_domain(connection, name, at)
+    if domain_of(service_address) == name and accounts.mailbox_of(connection, service_address) is None:
+        service = NewAccount(address=service_address, at=at, kind=BoxKind.SERVICE, display_name="Service")
+        accounts.add_account(connection, service)
+    return new
