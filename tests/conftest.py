@@ -74,3 +74,11 @@ def storage(storage_url: str) -> Iterator[Storage]:
     opened = Storage.open(storage_url)
     yield opened
     opened.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests found out and people want to see, whichever process ran them."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "shown at the end":
+                terminalreporter.write_line(str(value))

@@ -23,7 +23,7 @@ KINDS_OF_THIS_RELEASE = (
 
 
 def take_census(lab: Lab, folder: Path) -> Counter[str]:
-    """Count what has entered any mailbox, service mailbox or the ordinary server; fails if a signature does not hold."""
+    """Count what has entered any mailbox or the ordinary server; fails if a signature does not hold."""
     ca_file = lab.description["email_ca_file"]
     counts: Counter[str] = Counter()
     for raw in chain.from_iterable(box.raw() for box in (*lab.mailboxes(), lab.ordinary())):
