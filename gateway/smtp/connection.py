@@ -14,6 +14,9 @@ __all__ = ["Clock", "Connection"]
 Clock = Callable[[], float]
 """Monotonic seconds."""
 
+LINES_IN_A_ROW = 64
+"""Commands of one flight obeyed before their replies leave and other connections have their turn."""
+
 LINGER_SECONDS = 5.0
 LINGER_BYTES = 1_000_000
 
@@ -30,6 +33,7 @@ class Connection:
         self._transport: asyncio.Transport | None = None
         self._leaving: float | None = None
         self._discarded = 0
+        self._lines = 0
         self._heard_all = False
         self.inbox = Inbox(self._before_wait)
         self.watch = Watch(limits, clock(), signs_in)
@@ -114,6 +118,10 @@ class Connection:
 
     async def line(self) -> bytes:
         """The next command line; the other end has its time for it."""
+        self._lines += 1
+        if self._lines % LINES_IN_A_ROW == 0:
+            await self.flush()  # one that always has the next command ready would never be answered
+            await asyncio.sleep(0)
         self.turn(Doing.LISTENING)
         line = await self.inbox.line()
         self.turn(Doing.WORKING)

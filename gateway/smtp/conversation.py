@@ -105,6 +105,7 @@ class Conversation:
             return
         self._replies.say(replies.bare(220, f"{self._incoming.hostname} ESMTP"))
         while connection.open:
+            await self._replies.room_to_speak()
             try:
                 line = await connection.line()
             except BadLine as bad:

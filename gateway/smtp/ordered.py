@@ -10,6 +10,9 @@ from gateway.smtp.replies import Reply
 
 __all__ = ["OrderedReplies"]
 
+MOST_WAITING = 1_000
+"""Replies that may wait behind that of a message."""
+
 
 class OrderedReplies:
     """What one connection shall be told, in order."""
@@ -37,6 +40,11 @@ class OrderedReplies:
     async def room_for(self, limits: Limits) -> None:
         """Wait until another message may begin."""
         while self._connection.unanswered >= limits.window_messages or self._bytes >= limits.window_bytes:
+            await self._changed()
+
+    async def room_to_speak(self) -> None:
+        """Wait while too many replies wait for those of messages before them."""
+        while len(self._waiting) > MOST_WAITING:
             await self._changed()
 
     async def all_sent(self) -> None:

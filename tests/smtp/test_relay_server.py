@@ -4,6 +4,7 @@ import asyncio
 import logging
 import tracemalloc
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -150,6 +151,42 @@ async def test_the_window_is_bounded(house: Houses, limits: dict[str, int]) -> N
     assert [arrival.message.read() for arrival in built.flows.arrivals] == [b"%04d\r\n" % n for n in range(10)]
     for _ in range(1 + 3 * 10):
         assert (await client.reply()).startswith("250")
+
+
+async def test_replies_that_wait_for_a_message_are_bounded(house: Houses) -> None:
+    built = house()
+    built.flows.gate = asyncio.Event()
+    server, port = await built.relay()
+    client = await Client.connect(port)
+    await client.write(HELLO + bdat(b"one\r\n") + b"NOOP\r\n" * 3_000)
+    await until(lambda: built.flows.arrivals)
+    (connection,) = server.connections
+    await asyncio.sleep(0.05)
+    assert connection.inbox.size > 1_000 * len(b"NOOP\r\n")
+    built.flows.gate.set()
+    for _ in range(1 + 3 + 3_000):
+        assert (await client.reply()).startswith("250")
+
+
+async def test_a_flight_of_commands_does_not_hold_up_the_others(house: Houses) -> None:
+    built = house()
+    server, port = await built.relay()
+    client = await Client.connect(port)
+    await until(lambda: server.connections)
+    (connection,) = server.connections
+    obeyed: list[int] = []
+
+    async def take_turns() -> None:
+        while True:
+            obeyed.append(connection._lines)
+            await asyncio.sleep(0)
+
+    others = asyncio.create_task(take_turns())
+    await client.write(b"NOOP\r\n" * 6_400)
+    for _ in range(6_400):
+        await client.reply()
+    others.cancel()
+    assert max(after - before for before, after in pairwise(obeyed)) <= 64
 
 
 async def test_a_client_that_stops_sending_still_hears_its_replies(house: Houses) -> None:
