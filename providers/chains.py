@@ -24,6 +24,7 @@ from OpenSSL.crypto import (
 from OpenSSL.crypto import Error as OpenSslError
 
 from providers.certificates import CertificateFacts, read_certificate
+from providers.der import DerError, element
 
 __all__ = ["Chain", "ChainCache", "Trust", "verify_chain"]
 
@@ -110,7 +111,7 @@ def verify_chain(leaf: bytes, intermediates: Iterable[bytes], trust: Trust, at: 
     """
     try:
         store = _store(trust, at)
-        context = X509StoreContext(store, load_certificate(FILETYPE_ASN1, leaf), _loaded(intermediates))
+        context = X509StoreContext(store, _certificate(leaf), _loaded(intermediates))
         found = [certificate.to_cryptography() for certificate in context.get_verified_chain()]
     except X509StoreContextError as error:
         return Chain(False, str(error))
@@ -138,10 +139,17 @@ def _loaded(certificates: Iterable[bytes]) -> list[X509]:
     loaded = []
     for der in certificates:
         try:
-            loaded.append(load_certificate(FILETYPE_ASN1, der))
-        except OpenSslError:
+            loaded.append(_certificate(der))
+        except (OpenSslError, DerError):
             continue
     return loaded
+
+
+def _certificate(der: bytes) -> X509:
+    """Raises OpenSslError or DerError. OpenSSL alone would not mind what follows behind a certificate."""
+    if element(der, 0, len(der))[2] != len(der):
+        raise DerError("bytes follow the certificate")
+    return load_certificate(FILETYPE_ASN1, der)
 
 
 def _keep(cache: dict[Key, Value], key: Key, value: Value) -> None:
