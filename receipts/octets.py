@@ -132,6 +132,8 @@ class Octets:
         return -1
 
     def sha256(self) -> bytes:
+        if len(self.parts) == 1 and isinstance(span := self.parts[0], Span) and self.size == span.source.size:
+            return span.source.sha256
         digest = hashlib.sha256()
         for piece in self.pieces():
             digest.update(piece)

@@ -1,7 +1,6 @@
 """The original message at the access point: what it says, and the few bytes of it that may change."""
 
-from binascii import b2a_base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from receipts.fields import decode_words
@@ -10,9 +9,9 @@ from receipts.identifiers import is_msgid, parse_address_list
 from receipts.octets import Octets
 from receipts.scanner import Field, Header, Part, scan
 from receipts.wire import X_RIFERIMENTO_MESSAGE_ID, X_TIPO_RICEVUTA, ReceiptForm
-from receipts.writer import is_seven_bit, quoted_printable
+from receipts.writer import base64_lines, is_seven_bit, quoted_printable
 
-__all__ = ["Original", "as_seven_bit", "read_original", "reidentified"]
+__all__ = ["Original", "as_seven_bit", "read_original", "reidentified", "seven_bit_pieces"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,16 +97,26 @@ def as_seven_bit(message: Octets, root: Part) -> Octets:
     parts: list[Octets | bytes] = []
     at = 0
     for change in _changes(message, root, 0, 0):
-        parts += (message.slice(at, change.start), change.replacement)
+        parts += (message.slice(at, change.start), b"".join(change.replacement))
         at = change.stop
     return Octets.of(*parts, message.slice(at))
+
+
+def seven_bit_pieces(message: Octets, root: Part) -> Iterator[bytes]:
+    """The bytes of ``as_seven_bit`` one after the other, for messages that shall not stand in memory whole (D20)."""
+    at = 0
+    for change in _changes(message, root, 0, 0):
+        yield from message.slice(at, change.start).pieces()
+        yield from change.replacement
+        at = change.stop
+    yield from message.slice(at).pieces()
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
     start: int
     stop: int
-    replacement: Octets | bytes
+    replacement: Iterable[bytes]  # can be gone through once
 
 
 _DEEPEST_ATTACHMENT = 10  # messages within messages; what lies deeper keeps its 8-bit bytes
@@ -136,7 +145,7 @@ def _changes(message: Octets, part: Part, base: int, depth: int) -> Iterator[_Ch
         return
     text = part.type.startswith("text/")
     yield from _labelled(part, base, b"quoted-printable" if text else b"base64")
-    yield _Change(start, stop, quoted_printable(body.read()) if text else _base64(body))
+    yield _Change(start, stop, _quoted_printable(body) if text else _base64(body))
 
 
 def _labelled(part: Part, base: int, encoding: bytes) -> Iterator[_Change]:
@@ -148,25 +157,30 @@ def _labelled(part: Part, base: int, encoding: bytes) -> Iterator[_Change]:
     old = header.all("Content-Transfer-Encoding")
     if not old:
         end = base + (header.fields[-1].stop if header.fields else header.start)
-        yield _Change(end, end, field)
+        yield _Change(end, end, (field,))
     for index, named in enumerate(old):
-        yield _Change(base + named.start, base + named.stop, b"" if index else field)
+        yield _Change(base + named.start, base + named.stop, () if index else (field,))
 
 
-def _base64(body: Octets) -> Octets:
-    lines: list[bytes] = []
+def _quoted_printable(body: Octets) -> Iterator[bytes]:
     rest = b""
     for piece in body.pieces():
         rest += piece
-        whole = len(rest) // _BASE64_CHUNK * _BASE64_CHUNK
-        lines.append(_base64_lines(rest[:whole]))
-        rest = rest[whole:]
-    lines.append(_base64_lines(rest))
-    return Octets.of(b"".join(lines).removesuffix(CRLF))
+        if end := rest.rfind(CRLF) + 1:  # lines are encoded each by itself
+            yield quoted_printable(rest[: end + 1])
+            rest = rest[end + 1 :]
+    yield quoted_printable(rest)
 
 
-def _base64_lines(data: bytes) -> bytes:
-    return b"".join(b2a_base64(data[start : start + 57], newline=False) + CRLF for start in range(0, len(data), 57))
+def _base64(body: Octets) -> Iterator[bytes]:
+    rest, before = b"", b""
+    for piece in body.pieces():
+        rest += piece
+        if whole := len(rest) // _BASE64_CHUNK * _BASE64_CHUNK:
+            yield before + base64_lines(rest[:whole])
+            rest, before = rest[whole:], CRLF
+    if rest:
+        yield before + base64_lines(rest)
 
 
 def _addresses(header: Header, name: str) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """One message through the access point: checked, sealed, kept, in one transaction (RFC 6109 section 3.1, D23)."""
 
+import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -15,11 +16,12 @@ from gateway.flows.work import LARGE, deliberate, until_settled
 from gateway.points.access import AccessRequest, formal_faults
 from gateway.points.faults import Fault, in_italian
 from gateway.storage.engine import Storage
+from gateway.storage.sink import ContentSink
 from providers.directory import Directory
 from receipts.facts import CertificationData, Recipient
 from receipts.identifiers import address_key, domain_of
-from receipts.octets import InMemory, Octets
-from receipts.original import Original, as_seven_bit, read_original, reidentified
+from receipts.octets import WINDOW, InMemory, Octets
+from receipts.original import Original, as_seven_bit, read_original, reidentified, seven_bit_pieces
 from receipts.scanner import scan
 from receipts.wire import CertificationType, ErrorKind, RecipientKind
 from receipts.writer import is_seven_bit
@@ -69,7 +71,22 @@ class SubmitFlow:
         Raises:
             TemporaryError: something that a correct act needs is unavailable; nothing was kept.
         """
-        return await until_settled(lambda: self._attempt(submission))
+        ready = replace(submission, message=await self._encoded(submission.message))
+        return await until_settled(lambda: self._attempt(ready))
+
+    async def _encoded(self, message: Octets) -> Octets:
+        """A large message as ``_original`` wants it, written anew to storage: it never stands in memory whole (D20)."""
+        if message.size <= LARGE or await asyncio.to_thread(is_seven_bit, message):
+            return message
+        pieces = _gathered(seven_bit_pieces(message, await asyncio.to_thread(scan, message)))
+        sink = ContentSink(self._storage, self._clock.now)
+        try:
+            while piece := await asyncio.to_thread(next, pieces, b""):
+                await sink.write(piece)
+            return Octets.whole(await sink.finish())
+        except BaseException:
+            await sink.abort()
+            raise
 
     async def _attempt(self, submission: Submission) -> SubmitOutcome:
         draft = await deliberate(submission.message.size, lambda: self._decide(submission))
@@ -147,6 +164,20 @@ class SubmitFlow:
             copy=_copy_for_sender(draft.original, travels),
             ordinary_expiry=at + self._settings.ordinary_expiry,
         )
+
+
+def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces worth a thread each."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= WINDOW:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if size:
+        yield b"".join(waiting)
 
 
 def _original(message: Octets) -> Original:

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from receipts.octets import InMemory, Octets
-from receipts.original import Original, as_seven_bit, read_original, reidentified
+from receipts.octets import WINDOW, InMemory, Octets
+from receipts.original import Original, as_seven_bit, read_original, reidentified, seven_bit_pieces
 from receipts.scanner import scan
 from receipts.wire import ReceiptForm
 
@@ -240,3 +240,19 @@ def test_a_large_leaf_is_encoded_in_pieces() -> None:
     encoded = as_seven_bit(message, scan(message)).read()
     assert message_from_bytes(encoded).get_payload(decode=True) == body + b"\r\n"
     assert max(map(len, encoded.split(b"\r\n"))) <= 76
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 7, 64])
+def test_pieces_of_any_size_are_encoded_alike(window: int) -> None:
+    message, data = Octets.of(crlf(EIGHT_BIT)), InMemory.of(crlf(EIGHT_BIT))
+    cut = Octets.of(*(Octets.whole(data).slice(at, at + window) for at in range(0, data.size, window)))
+    assert b"".join(seven_bit_pieces(cut, scan(cut))) == as_seven_bit(message, scan(message)).read()
+
+
+@pytest.mark.parametrize("type_", ["text/plain", "application/x-dati"])
+def test_a_large_message_is_encoded_in_pieces_that_stay_small(type_: str) -> None:
+    head = f"MIME-Version: 1.0\r\nContent-Type: {type_}\r\n\r\n".encode()
+    message = Octets.whole(InMemory.of(head + "Così è la vita\r\n".encode() * 200_000))
+    sizes = [len(piece) for piece in seven_bit_pieces(message, scan(message))]
+    assert sum(sizes) == as_seven_bit(message, scan(message)).size
+    assert max(sizes) <= 3 * WINDOW
