@@ -180,8 +180,8 @@ def test_the_claim_reads_only_rows_that_are_due(sqlite_url: str) -> None:
     storage = Storage.open(sqlite_url)
 
     def plan(connection: Connection) -> str:
-        due = outbox._DUE.compile(dialect=connection.dialect)
-        return str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {due}", (1, 1, 1)).all())
+        due = str(outbox._DUE.compile(dialect=connection.dialect))
+        return str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {due}", (1,) * due.count("?")).all())
 
     assert "ix_outbox_due" in storage.read_now(plan)
     storage.close()
