@@ -18,7 +18,7 @@ from receipts.writer import Unsealed
 from tests.flows.credentials import START, credential
 from tests.flows.house import CountedIds, original
 
-__all__ = ["Pen", "altered"]
+__all__ = ["Pen", "altered", "certifying", "in_turn", "taken_apart"]
 
 RECEIVED = (
     b"Received: from authenticated-holder by mx.example with ESMTPSA\r\n id 1; Mon, 2 Mar 2026 09:30:15 +0100\r\n"
@@ -36,6 +36,28 @@ def altered(old: str, new: str) -> Change:
     def change(data: bytes) -> bytes:
         assert data.count(old.encode()) >= 1, f"{old} is not there"
         return data.replace(old.encode(), new.encode(), 1)
+
+    return change
+
+
+def certifying(old: str, new: str) -> Change:
+    """A change of the certification data inside the signed content."""
+
+    def change(content: bytes) -> bytes:
+        head, mark, rest = content.partition(b'filename="daticert.xml"\r\n\r\n')
+        assert mark
+        coded, end, tail = rest.partition(b"\r\n--")
+        data = altered(old, new)(base64.b64decode(coded))
+        return head + mark + base64.encodebytes(data).strip().replace(b"\n", b"\r\n") + end + tail
+
+    return change
+
+
+def in_turn(*changes: Change) -> Change:
+    def change(data: bytes) -> bytes:
+        for each in changes:
+            data = each(data)
+        return data
 
     return change
 
@@ -115,6 +137,21 @@ class Pen:
         text = f"5.1.1 - {self.name} - indirizzo non valido"
         facts = self._of_mine(data, at, delivered_to=delivered_to, error=error, error_text=text)
         return self.issuer.non_delivery(facts).message.read()
+
+    def virus_notice(self, data: CertificationData, about: str, *, to: str) -> bytes:
+        """T7, made of a take-charge receipt: the product does not write it yet."""
+        error = '" errore="nessuno"'
+        return self.resealed(
+            self.take_charge(data, about, to=to),
+            headers=in_turn(
+                altered("presa-in-carico", "rilevazione-virus"), altered("PRESA IN CARICO", "PROBLEMA DI SICUREZZA")
+            ),
+            content=in_turn(
+                certifying(f"presa-in-carico{error}", 'rilevazione-virus" errore="virus"'),
+                certifying("<ricezione>", "<consegna>"),
+                certifying("</ricezione>", "</consegna>"),
+            ),
+        )
 
     def acceptance(self, data: CertificationData) -> bytes:
         return self.issuer.acceptance(data).message.read()
