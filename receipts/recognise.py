@@ -255,7 +255,8 @@ def _disagreements(found: Recognition, header: Header, data: CertificationData) 
         yield Deviation.REFERENCE
     if found.kind is MessageKind.ENVELOPE and found.header_form is not data.receipt_form:
         yield Deviation.RECEIPT_FORM
-    if (data.error is ErrorKind.VIRUS) != (_text(header, X_VERIFICA_SICUREZZA) == SecurityCheck.ERROR):
+    told = data.error is ErrorKind.VIRUS and data.type is not CertificationType.VIRUS  # HDR-06: notices to senders
+    if told != (_text(header, X_VERIFICA_SICUREZZA) == SecurityCheck.ERROR):
         yield Deviation.SECURITY_CHECK
 
 
