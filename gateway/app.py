@@ -238,11 +238,11 @@ class Gateway:
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then finish what began. SIGHUP reloads certificate, index and routes."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):  # before any port answers: who sees one may send a signal
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
         async with self.running():
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self._stop.set)
-            loop.add_signal_handler(signal.SIGHUP, self.reload)
             await self._stop.wait()
             log.info("stopping")
 

@@ -16,7 +16,7 @@ __all__ = ["NotStarted", "ProviderProcess"]
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
-FREE_SECONDS = 5.0
+FREE_SECONDS = 3.0
 """How long a port may still be held by whoever had it, before the lab gives up."""
 QUICK_SECONDS = 5.0
 """A provider that lives no longer is started again after a pause that grows; else at once."""
