@@ -133,16 +133,17 @@ def letter(
 
 
 @contextmanager
-def running(folder: Path, *options: str, expect_stop: bool = True) -> Iterator[Lab]:
+def running(folder: Path, *options: str, under: Sequence[str] = (), expect_stop: bool = True) -> Iterator[Lab]:
     """A lab in ``folder``, ready. It is stopped in order at the end, or dead when the test fails.
 
     Args:
+        under: a command that runs it.
         expect_stop: whether it must still be there at the end.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{folder.name}.errors").open("wb") as errors:
         process = subprocess.Popen(
-            [*COMMAND, "lab", "--dir", str(folder), "--quiet", *options],
+            [*under, *COMMAND, "lab", "--dir", str(folder), "--quiet", *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
