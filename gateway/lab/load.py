@@ -62,10 +62,16 @@ class LoadResult:
     began: float = 0.0
     ended: float = 0.0
     cpu_seconds: float = 0.0  # of the generator
+    _by_msgid: dict[str, Flow] = field(default_factory=dict, repr=False)
 
     @property
     def acknowledged(self) -> list[Flow]:
         return [flow for flow in self.flows if flow.accepted_at is not None]
+
+    def flow(self, msgid: str) -> Flow | None:
+        if len(self._by_msgid) != len(self.flows):
+            self._by_msgid = {flow.msgid: flow for flow in self.flows}
+        return self._by_msgid.get(msgid)
 
     def missing(self) -> list[str]:
         """Acknowledged messages without acceptance, delivery receipt or envelope."""
@@ -125,7 +131,7 @@ async def run_load(lab_file: Path, *, flows: int, size: int, rate: float | None,
     context = ssl.create_default_context(cafile=lab["ca_file"])
     pairs = pairs_of(lab, senders)
     traffic = Traffic(pairs, context, flows=flows, size=size, rate=rate)
-    watch = Watch((box for pair in pairs for box in (pair.sender, pair.recipient)), context, traffic)
+    watch = Watch((box for pair in pairs for box in (pair.sender, pair.recipient)), context, traffic.result)
     watching = asyncio.create_task(watch.run())
     await traffic.run()
     result = traffic.result
@@ -148,7 +154,6 @@ class Traffic:
         self, pairs: list[Pair], context: ssl.SSLContext, *, flows: int, size: int, rate: float | None = None
     ) -> None:
         self.result = LoadResult()
-        self.flows: dict[str, Flow] = {}
         self._pairs = pairs
         self._context = context
         self._left = flows
@@ -157,12 +162,9 @@ class Traffic:
         self._started = 0
 
     async def run(self) -> None:
-        """Returns when every message is acknowledged, or ``stop`` was called and those begun are."""
+        """Returns when every message is acknowledged."""
         self.result.began = time.monotonic()
         await asyncio.gather(*(self._send_all(pair) for pair in self._pairs))
-
-    def stop(self) -> None:
-        self._left = 0
 
     async def _send_all(self, pair: Pair) -> None:
         flow: Flow | None = None
@@ -189,7 +191,6 @@ class Traffic:
             due = self.result.began + self._started / self._rate
             await asyncio.sleep(max(0.0, due - time.monotonic()))
         flow = Flow(f"<{random.getrandbits(96):x}@load.example>", time.monotonic())
-        self.flows[flow.msgid] = flow
         self.result.flows.append(flow)
         return flow
 
@@ -211,11 +212,10 @@ class Traffic:
 class Watch:
     """Empties mailboxes by POP3, again and again, and counts what was in them."""
 
-    def __init__(self, boxes: Iterable[Mailbox], context: ssl.SSLContext, traffic: Traffic) -> None:
+    def __init__(self, boxes: Iterable[Mailbox], context: ssl.SSLContext, result: LoadResult) -> None:
         self._boxes = {box.address: box for box in boxes}
         self._context = context
-        self._flows = traffic.flows
-        self._result = traffic.result
+        self._result = result
         self._over = False
         self.fetched = asyncio.Event()
         """Set whenever a delivery receipt was fetched."""
@@ -260,7 +260,7 @@ class Watch:
         session.write("".join(f"RETR {number}\r\n" for number, _ in receipts).encode())
         for _, msgid in receipts:
             await session.listing()
-            flow = self._flows.get(msgid)
+            flow = self._result.flow(msgid)
             if flow is not None and flow.receipt_at is None:
                 flow.receipt_at = time.monotonic()
                 self.fetched.set()
