@@ -22,7 +22,7 @@ from receipts.facts import CertificationData
 from receipts.identifiers import address_key, parse_address_list
 from receipts.octets import Octets
 from receipts.recognise import receipt_form
-from receipts.scanner import scan
+from receipts.scanner import scan, scan_header
 from receipts.wire import ErrorKind, MessageKind, ReceiptForm
 
 __all__ = ["Answers", "answer_envelope"]
@@ -196,7 +196,7 @@ class _Forms:
     def __init__(self, inspection: Inspection) -> None:
         assert inspection.original is not None
         self._original = inspection.original
-        self._root = scan(self._original)
+        self._header = scan_header(self._original)
         self._requested = receipt_form(inspection.recognition)
         self._to = self._keys("To")
         self._cc = self._keys("Cc")
@@ -211,9 +211,9 @@ class _Forms:
         if form is ReceiptForm.COMPLETE:
             return self._original
         if self._brief is None:
-            self._brief = brief_copy(self._original, self._root)
+            self._brief = brief_copy(self._original, scan(self._original))
         return self._brief
 
     def _keys(self, name: str) -> frozenset[str]:
-        fields = self._root.header.all(name)
+        fields = self._header.all(name)
         return frozenset(address_key(one) for field in fields for one in parse_address_list(field.value).addresses)
