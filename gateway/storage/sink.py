@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, update
 
 from gateway.storage.batch import batch_of
 from gateway.storage.content import ADD_CHUNK, ADD_CHUNK_SET, ADD_CONTENT, CHUNK, StoredContent
@@ -16,8 +16,8 @@ from gateway.storage.values import micros
 
 __all__ = ["ContentSink"]
 
-BATCH: Final = 4 * CHUNK
-"""Bytes in one short transaction."""
+BATCH: Final = 8 * CHUNK
+"""Bytes in one short transaction. A message that is not larger costs one, which also names it."""
 
 _TWIN = Statement(
     update(contents)
@@ -25,7 +25,6 @@ _TWIN = Statement(
     .values(touched_at=bindparam("at"))
     .returning(contents.c.chunk_set_id)
 )
-_EXISTS = Statement(select(chunk_sets.c.id).where(chunk_sets.c.id == bindparam("id")))
 _DROP = Statement(delete(chunk_sets).where(chunk_sets.c.id == bindparam("id")))
 
 
@@ -57,21 +56,21 @@ class ContentSink:
         Raises:
             StorageUnavailable: the bytes cannot be kept.
         """
-        if self._buffer or self._chunks is None:
-            await self._flush(len(self._buffer))
-        own, digest, total, at = self._chunks, self._digest.digest(), self._size, micros(self._now())
-        assert own is not None
+        data, digest, total, at = bytes(self._buffer), self._digest.digest(), self._size, micros(self._now())
+        first, known = self._written, self._chunks
 
         def name(connection: Connection) -> int:
             twin = _TWIN.one(connection, {"key": digest, "at": at})
             if twin is not None:
-                _DROP.run(connection, {"id": own})
+                if known is not None:
+                    _DROP.run(connection, {"id": known})
                 return int(twin[0])
+            own = _append(connection, known, first, data, at)
             row = {"sha256": digest, "size": total, "touched_at": at, "chunk_set_id": own, "data": None}
             ADD_CONTENT.add(connection, [row])
             return own
 
-        return StoredContent(digest, total, await self._storage.write(name), self._storage)
+        return StoredContent(digest, total, await self._storage.write(name, size=len(data)), self._storage)
 
     async def abort(self) -> None:
         """Forget the bytes."""
@@ -84,16 +83,20 @@ class ContentSink:
         data = bytes(self._buffer[:length])
         del self._buffer[:length]
         at, first, known = micros(self._now()), self._written, self._chunks
-        pieces = [data[low : low + CHUNK] for low in range(0, len(data), CHUNK)] or [b""]
 
         def append(connection: Connection) -> int:
-            own = known
-            if own is None:
-                own = batch_of(connection).new_id()
-                ADD_CHUNK_SET.add(connection, [{"id": own, "created_at": at}])
-            numbered = enumerate(pieces, start=first)
-            ADD_CHUNK.add(connection, [{"chunk_set_id": own, "number": n, "data": piece} for n, piece in numbered])
-            return own
+            return _append(connection, known, first, data, at)
 
         self._chunks = await self._storage.write(append, size=len(data))
-        self._written += len(pieces)
+        self._written += length // CHUNK
+
+
+def _append(connection: Connection, chunks: int | None, first: int, data: bytes, at: int) -> int:
+    """Add ``data`` to a chunk set from chunk ``first`` on; the set's id. It is made if there is none yet."""
+    own = chunks
+    if own is None:
+        own = batch_of(connection).new_id()
+        ADD_CHUNK_SET.add(connection, [{"id": own, "created_at": at}])
+    numbered = enumerate((data[low : low + CHUNK] for low in range(0, len(data), CHUNK)), start=first)
+    ADD_CHUNK.add(connection, [{"chunk_set_id": own, "number": n, "data": piece} for n, piece in numbered])
+    return own

@@ -109,7 +109,7 @@ async def test_bytes_that_two_streams_bring_at_once_are_kept_once(storage: Stora
 
 async def test_what_is_aborted_leaves_nothing(storage: Storage) -> None:
     sink = ContentSink(storage, lambda: AT)
-    await sink.write(os.urandom(2_000_000))
+    await sink.write(os.urandom(3_000_000))
     assert await storage.read(lambda connection: rows(connection, content_chunks)) > 0
     await sink.abort()
     assert await storage.read(lambda connection: rows(connection, content_chunks)) == 0

@@ -75,8 +75,8 @@ async def test_a_content_stays_while_another_body_has_it(storage: Storage) -> No
 
 async def test_bytes_that_never_became_a_message_go(storage: Storage) -> None:
     lost, finished = ContentSink(storage, lambda: AT), ContentSink(storage, lambda: AT)
-    await lost.write(os.urandom(1_500_000))
-    await finished.write(os.urandom(1_500_000))
+    await lost.write(os.urandom(3_000_000))
+    await finished.write(os.urandom(3_000_000))
     await finished.finish()
     assert await storage.write(lambda connection: purged(connection, AT)) == 0
     assert await storage.write(lambda connection: purged(connection, AT + DAY)) == 2, "a content, a set of chunks"
