@@ -106,6 +106,7 @@ def _split(message: Octets, part: Part | None) -> tuple[Octets, Octets | None]:
     if part is None or part.encoding in ENCODED:
         return message, None
     original = message.slice(part.body_start, part.stop)
-    if message.size <= LARGE and original.size:
-        original = Octets.whole(InMemory.of(original.read()))
-    return Octets.of(message.slice(0, part.body_start), original, message.slice(part.stop)), original
+    if message.size > LARGE or not original.size:
+        return message, original
+    original = Octets.whole(InMemory.of(original.read()))
+    return Octets.of(message.read(0, part.body_start), original, message.read(part.stop)), original

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from gateway.flows.effects import Effects, stored_form
 from gateway.flows.entries import entry_about
 from gateway.flows.inspection import Inspection
+from gateway.flows.work import LARGE
 from gateway.points.incoming import may_report_on
 from gateway.points.tracking import CHANGES
 from gateway.storage import certified, received, register
@@ -167,8 +168,13 @@ class _Filing:
 
 
 def _sharing(inspection: Inspection, sent: Octets | None) -> Octets:
-    """The arrived message; an original inside it that equals the one we keep becomes a part of that one (D26)."""
+    """The arrived message; an original inside it that equals the one we keep becomes a part of that one (D26).
+
+    What stands around it is kept by itself: a range of what arrived would keep all of that alive.
+    """
     message, part = inspection.message, inspection.recognition.original
-    if sent is None or part is None or not message.slice(part.body_start, part.stop).equals(sent):
+    if sent is None or part is None or message.size - sent.size > LARGE:
         return message
-    return Octets.of(message.slice(0, part.body_start), sent, message.slice(part.stop))
+    if not message.slice(part.body_start, part.stop).equals(sent):
+        return message
+    return Octets.of(message.read(0, part.body_start), sent, message.read(part.stop))
