@@ -17,7 +17,9 @@ from receipts.identifiers import address_key, is_smtp_address
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Add accounts, set passwords, give devices passwords of their own.", no_args_is_help=True)
+app = typer.Typer(
+    help="Add accounts, set passwords, give devices passwords of their own.", no_args_is_help=True, add_completion=False
+)
 
 SHORTEST_PASSWORD = 8
 LONGEST_PASSWORD = 1_024

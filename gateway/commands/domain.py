@@ -20,7 +20,7 @@ from receipts.identifiers import domain_of, is_smtp_address
 
 __all__ = ["app", "opened", "refuse", "shown"]
 
-app = typer.Typer(help="Add and list the mail domains of this provider.", no_args_is_help=True)
+app = typer.Typer(help="Add and list the mail domains of this provider.", no_args_is_help=True, add_completion=False)
 
 REFUSED = 1  # exit codes
 NO_STORAGE = 3

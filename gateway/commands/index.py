@@ -17,7 +17,9 @@ from receipts.identifiers import domain_of
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Look into the index of certified providers, or sign one.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look into the index of certified providers, or sign one.", no_args_is_help=True, add_completion=False
+)
 
 NOT_CERTIFIED = 1  # exit codes
 UNUSABLE = 2

@@ -26,7 +26,9 @@ from receipts.identifiers import is_smtp_address
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Make, request and check the provider's signing key.", no_args_is_help=True)
+app = typer.Typer(
+    help="Make, request and check the provider's signing key.", no_args_is_help=True, add_completion=False
+)
 
 LACKING, REFUSED = 1, 2
 

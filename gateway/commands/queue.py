@@ -15,7 +15,9 @@ from gateway.storage.outbox import OutboxRow
 
 __all__ = ["app"]
 
-app = typer.Typer(help="See what waits to leave, try it again now, or hold it.", no_args_is_help=True)
+app = typer.Typer(
+    help="See what waits to leave, try it again now, or hold it.", no_args_is_help=True, add_completion=False
+)
 
 MOST = 10_000
 

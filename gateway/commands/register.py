@@ -12,7 +12,7 @@ from gateway.storage.chain import Audit
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Check the legal register.", no_args_is_help=True)
+app = typer.Typer(help="Check the legal register.", no_args_is_help=True, add_completion=False)
 
 CHANGED = 1  # exit code
 NAMED = 20  # unlinked rows that are listed one by one
