@@ -36,14 +36,6 @@ COMMANDS: Mapping[str, tuple[str, str]] = {  # name: where it is, first line of 
         "gateway.commands.config:example_config",
         "Print an annotated configuration with every setting.",
     ),
-    "domain": ("gateway.commands.domain:app", "Add and list the mail domains of this provider."),
-    "account": ("gateway.commands.account:app", "Add accounts, set passwords, give devices passwords of their own."),
-    "queue": ("gateway.commands.queue:app", "See what waits to leave, try it again now, or hold it."),
-    "trace": (
-        "gateway.commands.trace:trace",
-        "Tell the story of a message, or of the latest fifty of an address, and where each recipient stands.",
-    ),
-    "register": ("gateway.commands.register:app", "Check the legal register."),
     "key": ("gateway.commands.key:app", "Make, request and check the provider's signing key."),
     "index": ("gateway.commands.index:app", "Look into the index of certified providers, or sign one."),
     "verify": (
