@@ -125,10 +125,13 @@ class Provider:
         index: Callable[[], Directory] = directory,
         signer: Signer | None = None,
         max_total_bytes: int = 30_000_000,
+        twin_of: "Provider | None" = None,
     ) -> None:
+        """``twin_of``: another process of that provider."""
         own = credential(domain)
         self.domain, self.storage, self.service_address = domain, storage, own.service_address
-        self.clock, self.ids = clock or HandClock(), CountedIds(domain)
+        self.clock = clock or (twin_of.clock if twin_of else HandClock())
+        self.ids = twin_of.ids if twin_of else CountedIds(domain)
         self.index = index
         self.identity = Identity(name=own.name, domain=domain, service_address=own.service_address)
         self.leaving: list[Leased] = []
@@ -149,7 +152,8 @@ class Provider:
             lease=LEASE,
         )
         self.wire()
-        self.people: dict[str, Account] = self.storage.write_now(self._populate)
+        people = twin_of.people if twin_of else self.storage.write_now(self._populate)
+        self.people: dict[str, Account] = people
 
     def wire(self) -> None:
         """Make the flows, with what the provider has now."""
