@@ -37,14 +37,14 @@ class Durability:
 def engines(url: URL, info: Any, readers: int) -> tuple[Engine, Engine]:
     """The engine of the readers and that of the one writer; ``info`` becomes ``Connection.info["storage"]``."""
     if url.get_backend_name() == "sqlite":
-        reader = create_engine(url, poolclass=QueuePool, pool_size=readers, max_overflow=-1)
+        reader = create_engine(url, poolclass=QueuePool, pool_size=2 * readers, max_overflow=-1)
         writer = create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=1)
         _on_connect(reader, lambda raw: _prepare_sqlite(raw, read_only=True), info)
         _on_connect(writer, lambda raw: _prepare_sqlite(raw, read_only=False), info, writes=True)
         event.listen(reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
         event.listen(writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     else:
-        reader = create_engine(url, pool_size=readers, max_overflow=3 * readers)
+        reader = create_engine(url, pool_size=2 * readers, max_overflow=2 * readers)
         writer = create_engine(url, pool_size=1, max_overflow=1)
         _on_connect(reader, lambda raw: _prepare_postgresql(raw, read_only=True), info)
         _on_connect(writer, lambda raw: _prepare_postgresql(raw, read_only=False), info, writes=True)

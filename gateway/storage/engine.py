@@ -1,8 +1,6 @@
 """The database of one provider: reads in a few threads, writes in one, both awaited by flows (D24, D38)."""
 
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -11,6 +9,7 @@ from sqlalchemy import Connection, Engine, make_url
 from gateway.storage import schema
 from gateway.storage.drivers import Durability, durability, engines, is_unavailable
 from gateway.storage.errors import StorageUnavailable
+from gateway.storage.readers import Readers
 from gateway.storage.writer import GroupLimits, Writer
 
 __all__ = ["Storage"]
@@ -26,7 +25,7 @@ class Storage:
         self._reader = reader
         self._writing_engine = writer
         self._writer = Writer(writer, limits)
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="storage-reader")
+        self._readers = Readers(reader, READERS)
 
     @classmethod
     def open(cls, url: str, *, migrate: bool = False, limits: GroupLimits | None = None) -> "Storage":
@@ -69,7 +68,7 @@ class Storage:
         Raises:
             StorageUnavailable: the database cannot be read.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, question)
+        return await self._readers.read(question)
 
     async def write(self, transaction: Callable[[Connection], T], *, size: int = 0) -> T:
         """What ``transaction`` returns, once it is on disk, together with others that run at the same time.
@@ -109,7 +108,7 @@ class Storage:
     def close(self) -> None:
         """Finish what was handed in, then let the database go."""
         self._writer.close()
-        self._readers.shutdown()
+        self._readers.close()
         self._reader.dispose()
         self._writing_engine.dispose()
 

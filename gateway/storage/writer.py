@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine
 
+from gateway.storage.awaited import Outcome, Waiter, deliver
 from gateway.storage.batch import batch_of
 from gateway.storage.drivers import is_passing, is_unavailable
 from gateway.storage.errors import StorageUnavailable
@@ -40,11 +41,7 @@ class GroupLimits:
 class _Job:
     transaction: Callable[[Connection], Any]
     size: int
-    loop: asyncio.AbstractEventLoop | None
-    future: "asyncio.Future[Any] | Future[Any]"
-
-
-_Outcome = tuple["asyncio.Future[Any] | Future[Any]", Any, BaseException | None]
+    waiter: Waiter
 
 
 class Writer:
@@ -72,13 +69,13 @@ class Writer:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._put(_Job(transaction, size, loop, future))
+        self._put(_Job(transaction, size, Waiter(future, loop)))
         return await future
 
     def write_now(self, transaction: Callable[[Connection], T], size: int = 0) -> T:
         """The same for threads without an event loop."""
         future: Future[T] = Future()
-        self._put(_Job(transaction, size, None, future))
+        self._put(_Job(transaction, size, Waiter(future, None)))
         return future.result()
 
     def close(self) -> None:
@@ -102,7 +99,7 @@ class Writer:
             while (job := self._queue.get()) is not None:
                 group, more = self._gather(job)
                 self._last = len(group)
-                _deliver(group, self._done(group))
+                deliver(self._done(group))
                 if not more:
                     break
         finally:
@@ -125,7 +122,7 @@ class Writer:
             size += job.size
         return group, True
 
-    def _done(self, group: Sequence[_Job]) -> list[_Outcome]:
+    def _done(self, group: Sequence[_Job]) -> list[Outcome]:
         """Do the group in one commit; if that fails, its members one by one."""
         if len(group) > 1:
             outcomes = self._together(group)
@@ -133,7 +130,7 @@ class Writer:
                 return outcomes
         return [self._alone(job) for job in group]
 
-    def _together(self, group: Sequence[_Job]) -> list[_Outcome] | None:
+    def _together(self, group: Sequence[_Job]) -> list[Outcome] | None:
         """None if a member failed and nothing was committed."""
         try:
             connection = self._begin()
@@ -141,12 +138,12 @@ class Writer:
         except Exception as error:
             self._roll_back(error)
             if isinstance(error, StorageUnavailable):
-                return [(job.future, None, error) for job in group]
+                return [(job.waiter, None, error) for job in group]
             return None
         failure = self._commit(connection)
-        return [(job.future, result, failure) for job, result in zip(group, results, strict=True)]
+        return [(job.waiter, result, failure) for job, result in zip(group, results, strict=True)]
 
-    def _alone(self, job: _Job) -> _Outcome:
+    def _alone(self, job: _Job) -> Outcome:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 connection = self._begin()
@@ -155,8 +152,8 @@ class Writer:
                 self._roll_back(error)
                 if is_passing(error) and attempt < ATTEMPTS:
                     continue
-                return job.future, None, _translated(error)
-            return job.future, result, self._commit(connection)
+                return job.waiter, None, _translated(error)
+            return job.waiter, result, self._commit(connection)
         raise AssertionError("the last attempt returns")
 
     def _begin(self) -> Connection:
@@ -219,28 +216,3 @@ def _translated(error: Exception) -> Exception:
     unavailable = StorageUnavailable("the database failed")
     unavailable.__cause__ = error
     return unavailable
-
-
-def _deliver(group: Sequence[_Job], outcomes: Sequence[_Outcome]) -> None:
-    """Hand the outcomes to those who wait: one call into each event loop, not one for each member."""
-    loops: dict[asyncio.AbstractEventLoop, list[_Outcome]] = {}
-    for job, outcome in zip(group, outcomes, strict=True):
-        if job.loop is None:
-            _settle([outcome])
-        else:
-            loops.setdefault(job.loop, []).append(outcome)
-    for loop, mine in loops.items():
-        try:
-            loop.call_soon_threadsafe(_settle, mine)
-        except RuntimeError:  # the loop has ended, and with it those who waited
-            continue
-
-
-def _settle(outcomes: Sequence[_Outcome]) -> None:
-    for future, result, error in outcomes:
-        if future.cancelled():
-            continue
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)

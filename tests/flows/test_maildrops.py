@@ -16,7 +16,7 @@ from gateway.flows.outcomes import Holder, Peer
 from gateway.flows.sessions import LiveSessions
 from gateway.flows.signin import SignIn
 from gateway.mailbox.pop3 import Pop3Server
-from gateway.storage import accounts, content, mailboxes
+from gateway.storage import accounts, content, devices, mailboxes
 from gateway.storage.accounts import BoxKind, NewAccount
 from gateway.storage.engine import Storage
 from gateway.storage.mailboxes import Folder, NewMessage
@@ -96,7 +96,7 @@ async def test_sign_in_finds_who_it_is_and_what_opens(provider: Provider) -> Non
     provider.storage.write_now(lambda c: accounts.add_alias(c, alias, provider.boxes["anna"], AT))
     device = passwords.new_device(IDS)
     provider.storage.write_now(
-        lambda c: accounts.add_device(
+        lambda c: devices.add_device(
             c, provider.ids["anna"], label="telefono", lookup=device.lookup, digest=device.digest, at=AT
         )
     )
