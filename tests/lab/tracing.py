@@ -1,10 +1,12 @@
 """Where a message stands, in the words of ``ceralacca trace``."""
 
 import json
-import subprocess
 from typing import Any
 
-from tests.lab.labs import COMMAND, Lab
+from typer.testing import CliRunner
+
+from gateway.cli import app
+from tests.lab.labs import Lab
 
 __all__ = ["FINAL", "standing", "stories"]
 
@@ -14,9 +16,8 @@ FINAL = {"delivered", "failed", "timed-out"}
 def stories(lab: Lab, domain: str, term: str) -> list[dict[str, Any]]:
     """What the provider of ``domain`` tells of an id, a msgid or an address."""
     config = lab.provider(domain)["config_file"]
-    command = [*COMMAND, "trace", "--config", config, "--json", term]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(app, ["trace", "--config", config, "--json", term])
+    assert done.exit_code == 0, done.output
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return found
 
