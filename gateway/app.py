@@ -333,7 +333,7 @@ class Gateway:
         return Health(storage=True, index=self.index.loaded, queue=await self.storage.read(look))
 
     def _published_index(self) -> bytes | None:
-        return self.index.file.read_bytes() if self._settings.index.publish and self.index.loaded else None
+        return self.index.data if self._settings.index.publish else None
 
 
 def _lock(settings: Settings) -> IO[bytes] | None:

@@ -19,6 +19,7 @@ from providers.signatures import check_digest, check_signature, digest_names, si
 from receipts.identifiers import domain_of
 
 __all__ = [
+    "MAX_INDEX_BYTES",
     "Directory",
     "IndexRefused",
     "ProviderRecord",
