@@ -258,7 +258,7 @@ class Gateway:
         ticks.every(timedelta(seconds=2), self.local_domains.look, "domains")
         ticks.every(timedelta(seconds=2), self._refresh_index, "index")
         ticks.every(timedelta(seconds=5), self.live.sweep, "sessions")
-        await ticks.start()
+        ticks.start()
         try:
             await self._listen()
             self._announce()

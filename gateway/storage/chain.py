@@ -18,7 +18,7 @@ from gateway.storage.statements import Statement, insert_into
 from gateway.storage.tables import register, register_chain, register_links
 from gateway.storage.values import micros
 
-__all__ = ["GENESIS", "Audit", "link", "link_of", "verify"]
+__all__ = ["GENESIS", "Audit", "is_behind", "link", "link_of", "verify"]
 
 GENESIS: Final = bytes(32)
 """The link before the first one."""
@@ -47,6 +47,11 @@ _UNLINKED = Statement(
     .where(register.c.id > bindparam("below"), ~exists().where(register_links.c.register_id == register.c.id))
     .order_by(register.c.id)
     .limit(bindparam("most"))
+)
+_LEFT_BEHIND = Statement(
+    select(register.c.id)
+    .where(register.c.at < bindparam("before"), ~exists().where(register_links.c.register_id == register.c.id))
+    .limit(1)
 )
 _LINK = insert_into(register_links)
 _HIGHEST = Statement(select(func.coalesce(func.max(register_links.c.register_id), 0)))
@@ -110,6 +115,11 @@ def link(connection: Connection, owner: str, now: datetime, *, limit: int = 10_0
     values = {"new_position": position, "new_link": last, "below": below, "highest": highest, "moved": moved}
     _MOVE.run(connection, values)
     return len(rows)
+
+
+def is_behind(connection: Connection, before: datetime) -> bool:
+    """Whether a row of before that moment, wherever in the register, is without a link. Reads only."""
+    return _LEFT_BEHIND.one(connection, {"before": micros(before)}) is not None
 
 
 def verify(connection: Connection) -> Audit:
