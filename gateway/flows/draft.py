@@ -80,7 +80,7 @@ class Draft:
                 reverse_path=self.submission.reverse_path,
                 forward_path=recipient.address,
                 certified=in_index,
-                pec_msgid=self.facts.pec_msgid,
+                about=self.facts,
                 expires_at=None if in_index else ordinary_expiry,
             )
         self._register(Event.SUBMISSION, (receipt, envelope), None)

@@ -15,6 +15,7 @@ from gateway.storage import content, mailboxes, outbox, register
 from gateway.storage.mailboxes import Folder, NewMessage
 from gateway.storage.outbox import NewOutboxRow, OutboxRow
 from gateway.storage.register import Event, RegisterEntry
+from receipts.facts import CertificationData
 from receipts.identifiers import domain_of
 from receipts.octets import Octets
 
@@ -59,7 +60,7 @@ class _Departure:
     reverse_path: str
     forward_path: str
     certified: bool
-    pec_msgid: str | None
+    about: CertificationData | None
     expires_at: datetime | None
 
 
@@ -126,10 +127,14 @@ class Effects:
         reverse_path: str,
         forward_path: str,
         certified: bool,
-        pec_msgid: str | None,
+        about: CertificationData | None,
         expires_at: datetime | None = None,
     ) -> None:
-        """Let a message leave for one recipient, who may well be local."""
+        """Let a message leave for one recipient, who may well be local.
+
+        Args:
+            about: the original message that this one is about, if it is about one.
+        """
         self.keep_message(message)
         self._departures.append(
             _Departure(
@@ -138,7 +143,7 @@ class Effects:
                 reverse_path=reverse_path,
                 forward_path=forward_path,
                 certified=certified,
-                pec_msgid=pec_msgid,
+                about=about,
                 expires_at=expires_at,
             )
         )
@@ -180,6 +185,7 @@ class Effects:
         )
 
     def _new_row(self, departure: _Departure, bodies: dict[int, int]) -> NewOutboxRow:
+        about = departure.about
         return NewOutboxRow(
             body_id=bodies[id(departure.message)],
             kind=departure.kind,
@@ -187,7 +193,10 @@ class Effects:
             forward_path=departure.forward_path,
             domain=domain_of(departure.forward_path),
             certified=departure.certified,
-            pec_msgid=departure.pec_msgid,
+            pec_msgid=None if about is None else about.pec_msgid,
+            msgid=None if about is None else about.msgid,
+            sender=None if about is None else about.sender,
+            subject=None if about is None else about.subject,
             at=self.at,
             expires_at=departure.expires_at,
         )
@@ -208,6 +217,9 @@ def _leased_row(row: NewOutboxRow, row_id: int, lease: Lease) -> OutboxRow:
         domain=row.domain,
         certified=row.certified,
         pec_msgid=row.pec_msgid,
+        msgid=row.msgid,
+        sender=row.sender,
+        subject=row.subject,
         created_at=row.at,
         expires_at=row.expires_at,
         next_attempt_at=row.at,

@@ -79,6 +79,7 @@ class RelayFlow:
         handover: Handover,
         settings: RelaySettings,
     ) -> None:
+        self._provider = issuer.identity.name
         self._storage = storage
         self._find = find
         self._send = send
@@ -161,7 +162,7 @@ class RelayFlow:
                     later.append((row, outcome, due))
         if taken:
             first = next(outcome for outcome in outcomes if isinstance(outcome, Delivered))
-            await self._closings.close([row.id for row in taken], _relayed(taken, first.text, at))
+            await self._closings.close([row.id for row in taken], _relayed(taken, first.text, at, self._provider))
         if later:
             await self._postpone(later, at)
         for row, permanent in failed:
@@ -182,7 +183,7 @@ class RelayFlow:
             if outcome.stage is Stage.TLS:
                 log.error("no secure channel to a peer", extra=shown)
                 if row.last_reply != said(outcome):
-                    effects.register(entry(Event.ALARM, row, at, f"no secure channel: {outcome.text}"))
+                    effects.register(entry(Event.ALARM, row, at, self._provider, f"no secure channel: {outcome.text}"))
             else:
                 log.info("relay postponed", extra=shown)
 
@@ -194,12 +195,15 @@ class RelayFlow:
         await self._storage.write(keep)
 
 
-def _relayed(rows: Sequence[OutboxRow], text: str, at: datetime) -> RegisterEntry:
+def _relayed(rows: Sequence[OutboxRow], text: str, at: datetime, provider: str) -> RegisterEntry:
     return RegisterEntry(
         event=Event.RELAY,
         at=at,
         pec_msgid=rows[0].pec_msgid,
-        sender=rows[0].reverse_path,
+        msgid=rows[0].msgid,
+        sender=rows[0].sender or rows[0].reverse_path,
         recipients=tuple(row.forward_path for row in rows),
+        subject=rows[0].subject,
+        provider=provider,
         detail=f"{rows[0].kind}: {text}" if text else rows[0].kind,
     )

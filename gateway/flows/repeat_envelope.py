@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from gateway.storage import outbox, received
 from gateway.storage.outbox import NewOutboxRow
 from gateway.storage.received import ProcessedEnvelope
+from receipts.facts import CertificationData
 from receipts.identifiers import domain_of
 from receipts.wire import MessageKind
 
@@ -20,6 +21,7 @@ def repeat_answers(
     *,
     service_address: str,
     mail_receipt: str,
+    about: CertificationData,
     at: datetime,
     expiry: timedelta,
 ) -> None:
@@ -27,6 +29,7 @@ def repeat_answers(
 
     Args:
         mail_receipt: the service mailbox of the sender's provider, where take-charge receipts go.
+        about: what the envelope certifies.
     """
     queued: set[int] = set()
     for envelope in sorted(seen, key=lambda one: one.address_key):
@@ -40,6 +43,9 @@ def repeat_answers(
                 domain=domain_of(forward_path),
                 certified=True,
                 pec_msgid=envelope.pec_msgid,
+                msgid=about.msgid,
+                sender=about.sender,
+                subject=about.subject,
                 at=at,
                 expires_at=at + expiry,
             )

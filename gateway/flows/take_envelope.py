@@ -183,7 +183,7 @@ class _Taking:
             reverse_path=self._issuer.identity.service_address,
             forward_path=to,
             certified=True,
-            pec_msgid=self._data.pec_msgid,
+            about=self._data,
             expires_at=at + self._receipt_expiry,
         )
         provider = self._inspection.provider.name

@@ -64,6 +64,7 @@ class Taking:
                 self.repeated,
                 service_address=self.service_address,
                 mail_receipt=self.inspection.provider.mail_receipt,
+                about=self.data,
                 at=self.inspection.at,
                 expiry=self.receipt_expiry,
             )

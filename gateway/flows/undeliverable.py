@@ -73,8 +73,10 @@ class Undeliverable:
             await self._bounce(row, outcome, message)
         else:
             effects = Effects(at=self._clock.now(), ids=self._ids)
-            effects.register(entry(Event.FAILURE, row, effects.at, said(outcome)))
-            effects.register(entry(Event.ALARM, row, effects.at, f"{row.kind} can never be delivered"))
+            effects.register(entry(Event.FAILURE, row, effects.at, self._issuer.identity.name, said(outcome)))
+            effects.register(
+                entry(Event.ALARM, row, effects.at, self._issuer.identity.name, f"{row.kind} can never be delivered")
+            )
             await self._end(row, effects)
 
     async def _notify(self, row: OutboxRow, outcome: Permanent) -> None:
@@ -87,15 +89,15 @@ class Undeliverable:
 
         sent, mailbox_id = await self._storage.read(look)
         at = self._clock.now()
-        detail = said(outcome)
-        failure = entry(Event.FAILURE, row, at, detail, sent)
+        name, detail = self._issuer.identity.name, said(outcome)
+        failure = entry(Event.FAILURE, row, at, name, detail)
         effects, late = Effects(at=at, ids=self._ids), Effects(at=at, ids=self._ids)
         effects.register(failure)
         late.register(failure)  # the recipient had come to another end: no notice, and no state is changed
         if sent is not None and mailbox_id is not None:
             self._file_notice(effects, row, outcome, sent, mailbox_id)
         else:
-            effects.register(entry(Event.ALARM, row, at, "nobody to tell of a failure", sent))
+            effects.register(entry(Event.ALARM, row, at, name, "nobody to tell of a failure"))
         to, from_states = CHANGES[MessageKind.NON_DELIVERY]
         owner = self._lease.owner
 
@@ -136,7 +138,7 @@ class Undeliverable:
             reverse_path=identity.service_address,
             pec_msgid=sent.pec_msgid,
         )
-        effects.register(entry(Event.EMISSION, row, effects.at, issued.kind, sent, (issued.message_id,)))
+        effects.register(entry(Event.EMISSION, row, effects.at, identity.name, issued.kind, (issued.message_id,)))
 
     async def _bounce(self, row: OutboxRow, outcome: Permanent, message: Octets) -> None:
         """RFC 3464, to the sender by way of the receive flow, like all ordinary mail: so it waits in the outbox."""
@@ -162,10 +164,10 @@ class Undeliverable:
             reverse_path="",
             forward_path=row.reverse_path,
             certified=True,
-            pec_msgid=None,
+            about=None,
             expires_at=None,
         )
-        effects.register(entry(Event.FAILURE, row, effects.at, said(outcome)))
+        effects.register(entry(Event.FAILURE, row, effects.at, self._issuer.identity.name, said(outcome)))
         await self._end(row, effects)
 
     async def _end(self, row: OutboxRow, effects: Effects) -> None:
@@ -188,19 +190,20 @@ def entry(
     event: Event,
     row: OutboxRow,
     at: datetime,
+    provider: str,
     detail: str,
-    sent: CertifiedMessage | None = None,
     related: tuple[str, ...] = (),
 ) -> RegisterEntry:
-    """An event about one row."""
+    """An event about one row; ``provider`` is ours, who sent what it holds."""
     return RegisterEntry(
         event=event,
         at=at,
         pec_msgid=row.pec_msgid,
-        msgid=None if sent is None else sent.msgid,
-        sender=row.reverse_path,
+        msgid=row.msgid,
+        sender=row.sender or row.reverse_path,
         recipients=(row.forward_path,),
-        subject=None if sent is None else sent.subject,
+        subject=row.subject,
+        provider=provider,
         related=related,
         detail=detail,
     )

@@ -47,6 +47,9 @@ class NewOutboxRow:
     pec_msgid: str | None
     at: datetime
     expires_at: datetime | None = None  # an envelope never expires here (D9)
+    msgid: str | None = None  # these three of the original message, for the register (LOG-01)
+    sender: str | None = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,9 @@ class OutboxRow:
     lease_owner: str | None
     leased_until: datetime | None
     held: bool
+    msgid: str | None = None
+    sender: str | None = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +237,9 @@ def _new(row_id: int, row: NewOutboxRow, owner: str | None, lease: timedelta) ->
         "forward_path": clean(row.forward_path),
         "domain": row.domain,
         "pec_msgid": row.pec_msgid,
+        "msgid": None if row.msgid is None else clean(row.msgid),
+        "sender": None if row.sender is None else clean(row.sender),
+        "subject": None if row.subject is None else clean(row.subject),
         "certified": row.certified,
         "created_at": at,
         "expires_at": None if row.expires_at is None else micros(row.expires_at),

@@ -309,6 +309,9 @@ outbox = Table(
     _text("forward_path"),
     _text("domain"),
     _text("pec_msgid", nullable=True),
+    _text("msgid", nullable=True),  # these three of the original message, for the register (LOG-01)
+    _text("sender", nullable=True),
+    _text("subject", nullable=True),
     Column("certified", Boolean, nullable=False),
     _instant("created_at"),
     _instant("expires_at", nullable=True),

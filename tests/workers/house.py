@@ -23,9 +23,10 @@ from gateway.storage.engine import Storage
 from gateway.storage.outbox import OutboxRow
 from gateway.storage.register import RegisterRow
 from gateway.workers.relay import RelayLimits, RelayWorker
+from receipts.facts import CertificationData, Recipient
 from receipts.identifiers import domain_of
 from receipts.octets import Octets
-from receipts.wire import MessageKind, ReceiptForm, RecipientKind
+from receipts.wire import CertificationType, MessageKind, ReceiptForm, RecipientKind
 
 START = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
 LEASE = Lease("node-1", timedelta(minutes=5))
@@ -152,6 +153,7 @@ class House:
     ) -> tuple[Leased, ...]:
         """Rows as a flow commits them, leased to this process."""
         effects = Effects(at=self.clock.now(), ids=self.ids)
+        about = None if pec_msgid is None else _about(pec_msgid, paths, effects.at)
         for path in paths:
             effects.send(
                 message,
@@ -159,7 +161,7 @@ class House:
                 reverse_path=reverse_path,
                 forward_path=path,
                 certified=certified,
-                pec_msgid=pec_msgid,
+                about=about,
                 expires_at=expires_at,
             )
         kept = await self.storage.write(lambda connection: effects.perform(connection, LEASE))
@@ -223,3 +225,18 @@ class House:
             ]
 
         return await self.storage.read(look)
+
+
+def _about(pec_msgid: str, paths: Sequence[str], at: datetime) -> CertificationData:
+    """What the messages that wait are about."""
+    return CertificationData(
+        type=CertificationType.ENVELOPE,
+        sender=SENDER,
+        recipients=tuple(Recipient(address=path, kind=RecipientKind.CERTIFIED) for path in paths),
+        reply_to=SENDER,
+        subject="Perizia",
+        provider="Alfa PEC",
+        at=at,
+        pec_msgid=pec_msgid,
+        msgid="<17@client.example>",
+    )

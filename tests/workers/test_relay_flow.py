@@ -30,6 +30,7 @@ def certification_data(message: bytes) -> str:
     return payload.decode()
 
 
+@pytest.mark.req("LOG-01")
 async def test_what_a_peer_took_is_gone_and_registered(house: House) -> None:
     await house.relay(await house.waiting(BRUNO, CARLA))
     assert await house.rows() == []
@@ -37,6 +38,7 @@ async def test_what_a_peer_took_is_gone_and_registered(house: House) -> None:
     assert (sent.reverse_path, sent.forward_paths, sent.message) == (SENDER, (BRUNO, CARLA), ENVELOPE)
     (entry,) = await house.register()
     assert (entry.event, entry.recipients, entry.sender) == ("relay", (BRUNO, CARLA), SENDER)
+    assert (entry.msgid, entry.subject, entry.provider) == ("<17@client.example>", "Perizia", "Alfa PEC")
 
 
 @pytest.mark.req("EN-09")
