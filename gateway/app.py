@@ -51,6 +51,7 @@ from gateway.workers.ticks import Ticks
 from providers.chains import Trust
 from providers.sealing import Signer
 from providers.sync import IndexFile
+from receipts.errors import GatewayError
 
 __all__ = ["AlreadyRunning", "Gateway"]
 
@@ -275,14 +276,14 @@ class Gateway:
     def reload(self) -> None:
         """Take certificate, index and routes anew; what is not good leaves the old one in use (D33)."""
         try:
-            self.tls.reload()
-        except OSError as error:
+            self.tls.reload(self._settings.tls.certificate_file, self._settings.tls.key_file)
+        except (OSError, GatewayError) as error:
             log.error("TLS certificate not reloaded", extra={"reason": str(error)})
         try:
             self.resolver.routes = _routes(self._reload())
         except Exception as error:  # whatever is wrong with the file, the old routes serve on
             log.error("routes not reloaded", extra={"reason": str(error)})
-        self.contexts.forget()
+        self.contexts.renew()
         self.index.refresh()
         log.info("reloaded")
 

@@ -4,6 +4,8 @@ import ssl
 from enum import StrEnum
 from pathlib import Path
 
+from gateway.drivers.keyfiles import refuse_readable_by_others
+
 __all__ = ["ClientContexts", "ServerTls", "TlsPolicy"]
 
 
@@ -15,11 +17,14 @@ class TlsPolicy(StrEnum):
     OPPORTUNISTIC = "opportunistic"  # TLS if it is offered and works, else in clear
 
 
+_ContextKey = tuple[TlsPolicy, str | None]
+
+
 class ClientContexts:
-    """Client contexts by policy and CA file, made once and kept until ``forget``."""
+    """Client contexts by policy and CA file, made once and kept until ``renew``."""
 
     def __init__(self) -> None:
-        self._contexts: dict[tuple[TlsPolicy, str | None], ssl.SSLContext] = {}
+        self._contexts: dict[_ContextKey, ssl.SSLContext] = {}
 
     def context(self, policy: TlsPolicy, ca_file: str | None) -> ssl.SSLContext:
         """The context for ``policy``; ``ca_file`` stands for the system's roots when it is None.
@@ -32,36 +37,65 @@ class ClientContexts:
             context = self._contexts[key] = _client_context(*key)
         return context
 
-    def forget(self) -> None:
-        """Read CA files again from now on (SIGHUP)."""
-        self._contexts.clear()
+    def renew(self) -> list[str]:
+        """Read the CA files that are in use again (SIGHUP). What is wrong with those whose old content stays in use."""
+        faults = []
+        for policy, ca_file in list(self._contexts):
+            try:
+                self._contexts[policy, ca_file] = _client_context(policy, ca_file)
+            except OSError as error:
+                faults.append(f"{ca_file or 'the authorities of the system'}: {_reason(error)}")
+        return faults
 
 
 class ServerTls:
-    """The gateway's own certificate, in one context that every listening port shares.
+    """The gateway's own certificate, behind one context that every listening port shares.
 
     Raises:
-        OSError: certificate or key cannot be read or do not belong together.
+        OSError: certificate or key cannot be read or do not belong together; the text names the files.
+        KeyRefused: others can read the key.
     """
 
     def __init__(self, certificate_file: Path, key_file: Path) -> None:
-        self._files = (certificate_file, key_file)
-        self.context = self._load()
+        self.context = self._current = _server_context(certificate_file, key_file)
+        self.context.sni_callback = self._choose
 
-    def reload(self) -> None:
-        """Take the files anew for handshakes to come; live connections keep theirs (D33).
+    def reload(self, certificate_file: Path, key_file: Path) -> None:
+        """Take the certificate in these files for handshakes to come; live connections keep theirs (D33).
 
         Raises:
-            OSError: as at first; then the old certificate stays in use.
+            OSError, KeyRefused: as at first; then the old certificate stays in use.
         """
-        self._load()
-        self.context.load_cert_chain(*self._files)
+        self._current = _server_context(certificate_file, key_file)
 
-    def _load(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(*self._files)
-        return context
+    def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:  # noqa: ARG002
+        """Called at each handshake, also when the client names no host.
+
+        Another certificate in ``context`` itself would be there a moment without its key, or for good if reading fails.
+        """
+        connection.context = self._current
+
+
+def _server_context(certificate_file: Path, key_file: Path) -> ssl.SSLContext:
+    refuse_readable_by_others(key_file)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate_file, key_file, password=_no_password)
+    except OSError as error:
+        raise OSError(f"{certificate_file}, {key_file}: {_reason(error)}") from error
+    return context
+
+
+def _no_password() -> bytes:
+    """For an encrypted key, at which OpenSSL would ask the terminal and wait."""
+    return b""
+
+
+def _reason(error: OSError) -> str:
+    """OpenSSL's word without its place in the source of Python."""
+    reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+    return str(reason or error).replace("_", " ").lower()
 
 
 def _client_context(policy: TlsPolicy, ca_file: str | None) -> ssl.SSLContext:

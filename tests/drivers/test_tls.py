@@ -1,11 +1,13 @@
 import asyncio
 import shutil
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
+from gateway.drivers.keyfiles import KeyRefused, key_pem, load_key
 from gateway.drivers.tls import ClientContexts, ServerTls, TlsPolicy
 from tests.drivers.scripted import make_ca
 
@@ -17,14 +19,15 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     for folder in (first, second):
         folder.mkdir()
         make_ca(folder, "localhost")
+        (folder / "peer.key").chmod(0o600)
     return first, second
 
 
-async def served_certificate(tls: ServerTls) -> x509.Certificate:
+async def served_certificate(tls: ServerTls, name: str = "localhost") -> x509.Certificate:
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=tls.context)
     port = server.sockets[0].getsockname()[1]
     anybody = ClientContexts().context(TlsPolicy.ENCRYPT, None)
-    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=anybody, server_hostname="localhost")
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=anybody, server_hostname=name)
     der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.close()
     server.close()
@@ -35,31 +38,89 @@ def certificate(folder: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate((folder / "peer.pem").read_bytes())
 
 
+def files(folder: Path) -> tuple[Path, Path]:
+    return folder / "peer.pem", folder / "peer.key"
+
+
 async def test_a_renewed_certificate_is_served_after_reload(folders: tuple[Path, Path]) -> None:
     first, second = folders
-    tls = ServerTls(first / "peer.pem", first / "peer.key")
+    tls = ServerTls(*files(first))
     old = certificate(first)
     assert await served_certificate(tls) == old
     for name in ("peer.pem", "peer.key"):
         shutil.copy(second / name, first / name)
-    tls.reload()
+    assert await served_certificate(tls) == old
+    tls.reload(*files(first))
     assert await served_certificate(tls) == certificate(second) != old
 
 
-@pytest.mark.parametrize("damage", ["missing", "garbage", "stranger's key"])
-async def test_a_bad_certificate_leaves_the_old_one_in_use(folders: tuple[Path, Path], damage: str) -> None:
+async def test_the_certificate_may_come_from_other_files(folders: tuple[Path, Path]) -> None:
     first, second = folders
-    tls = ServerTls(first / "peer.pem", first / "peer.key")
+    tls = ServerTls(*files(first))
+    tls.reload(*files(second))
+    assert await served_certificate(tls) == certificate(second)
+
+
+async def test_clients_that_name_no_host_see_the_new_certificate_too(folders: tuple[Path, Path]) -> None:
+    first, second = folders
+    tls = ServerTls(*files(first))
+    tls.reload(*files(second))
+    assert await served_certificate(tls, name="") == certificate(second)
+
+
+async def test_connections_that_live_go_on(folders: tuple[Path, Path]) -> None:
+    first, second = folders
+    tls = ServerTls(*files(first))
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            writer.write(line)
+        writer.close()
+
+    async with await asyncio.start_server(echo, "127.0.0.1", 0, ssl=tls.context) as server:
+        port = server.sockets[0].getsockname()[1]
+        anybody = ClientContexts().context(TlsPolicy.ENCRYPT, None)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=anybody, server_hostname="localhost")
+        tls.reload(*files(second))
+        writer.write(b"still there\n")
+        assert await asyncio.wait_for(reader.readline(), 10) == b"still there\n"
+        writer.close()
+
+
+def _missing(first: Path, second: Path) -> None:
+    (first / "peer.pem").unlink()
+
+
+def _garbage(first: Path, second: Path) -> None:
+    (first / "peer.pem").write_text("no certificate")
+
+
+def _strangers_key(first: Path, second: Path) -> None:
+    shutil.copy(second / "peer.key", first / "peer.key")
+
+
+def _open_key(first: Path, second: Path) -> None:
+    (first / "peer.key").chmod(0o644)
+
+
+def _encrypted_key(first: Path, second: Path) -> None:
+    key, _ = load_key(first / "peer.key")
+    (first / "peer.key").write_bytes(key_pem(key, b"secret"))
+
+
+@pytest.mark.parametrize("damage", [_missing, _garbage, _strangers_key, _open_key, _encrypted_key])
+async def test_bad_files_leave_the_old_certificate_in_use(
+    folders: tuple[Path, Path], damage: Callable[[Path, Path], None]
+) -> None:
+    first, second = folders
+    tls = ServerTls(*files(first))
     old = certificate(first)
-    if damage == "missing":
-        (first / "peer.pem").unlink()
-    elif damage == "garbage":
-        (first / "peer.pem").write_text("no certificate")
-    else:
-        shutil.copy(second / "peer.key", first / "peer.key")
-    with pytest.raises(OSError):
-        tls.reload()
+    damage(first, second)
+    with pytest.raises((OSError, KeyRefused), match=r"peer\.key: "):
+        tls.reload(*files(first))
     assert await served_certificate(tls) == old
+    with pytest.raises((OSError, KeyRefused), match=r"peer\.key: "):
+        ServerTls(*files(first))
 
 
 def test_no_context_speaks_less_than_tls_1_2(folders: tuple[Path, Path]) -> None:
@@ -77,9 +138,15 @@ def test_only_verify_verifies_and_it_looks_at_the_name(folders: tuple[Path, Path
     assert contexts.context(TlsPolicy.ENCRYPT, None).verify_mode is ssl.CERT_NONE
 
 
-def test_contexts_are_kept_until_forgotten(folders: tuple[Path, Path]) -> None:
-    contexts, file = ClientContexts(), str(folders[0] / "root.pem")
-    first = contexts.context(TlsPolicy.VERIFY, file)
-    assert contexts.context(TlsPolicy.VERIFY, file) is first
-    contexts.forget()
-    assert contexts.context(TlsPolicy.VERIFY, file) is not first
+def test_contexts_are_kept_until_renewed_and_then_if_the_new_file_is_bad(folders: tuple[Path, Path]) -> None:
+    contexts, file = ClientContexts(), folders[0] / "root.pem"
+    first = contexts.context(TlsPolicy.VERIFY, str(file))
+    assert contexts.context(TlsPolicy.VERIFY, str(file)) is first
+    shutil.copy(folders[1] / "root.pem", file)
+    assert contexts.renew() == []
+    second = contexts.context(TlsPolicy.VERIFY, str(file))
+    assert second.get_ca_certs(binary_form=True) != first.get_ca_certs(binary_form=True)
+    file.write_text("no certificate")
+    (fault,) = contexts.renew()
+    assert str(file) in fault
+    assert contexts.context(TlsPolicy.VERIFY, str(file)) is second
