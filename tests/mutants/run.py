@@ -72,7 +72,7 @@ def outcome_of(patch: Path, tests: Iterable[str], copy: Path) -> str:
 
 def _passes_unbroken(copy: Path, tests: Iterable[str]) -> bool:
     """Whether all the tests pass in the copy as it is: else their failing would prove nothing."""
-    done = _pytest(copy, sorted(tests), "--numprocesses", "auto", "--dist", "loadgroup")
+    done = _pytest(copy, sorted(tests), "--numprocesses", "auto")
     if done.returncode != 0:
         print(done.stdout[-4000:], done.stderr[-1000:], "the tests fail without any mutant", sep="\n")
     return done.returncode == 0

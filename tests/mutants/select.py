@@ -13,3 +13,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         others = [item for item in items if not any(wanted in mark.args for mark in item.iter_markers("req"))]
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if item not in set(others)]
+        items.sort(key=lambda item: item.get_closest_marker("lab") is not None)  # the first to fail ends the run
