@@ -20,6 +20,7 @@ from gateway.lab.plan import LabPlan
 from gateway.lab.postgres import PostgresMissing, database_url, postgres_server
 from gateway.lab.processes import forget_peak, usage
 from gateway.lab.running import Lab, running_lab
+from gateway.lab.stages import stage_milliseconds
 
 __all__ = ["bench"]
 
@@ -42,6 +43,7 @@ class Report:
     peak_rss_mb: dict[str, float]
     idle_rss_mb: dict[str, float]
     cpu_ms_per_flow: dict[str, float]
+    stage_ms_per_flow: dict[str, float]  # of processor time; the stages without network, then all the rest
     megabytes_per_second: float  # of original messages
     lost: int
     doubled: int
@@ -78,6 +80,7 @@ def bench(
 
 async def _bench(flows: int, size: int, rate: float | None, store: str) -> Report:
     floor = await asyncio.to_thread(floor_flows_per_second, size)
+    stages = await asyncio.to_thread(stage_milliseconds, size)
     with tempfile.TemporaryDirectory(prefix="ceralacca-bench-") as name:
         async with (
             _databases(store) as urls,
@@ -85,10 +88,12 @@ async def _bench(flows: int, size: int, rate: float | None, store: str) -> Repor
                 Path(name), providers=PROVIDERS, accounts=ACCOUNTS, restart=False, storage_urls=urls
             ) as running,
         ):
-            return await _measured(running, flows, size, rate, floor)
+            return await _measured(running, flows, size, rate, floor, stages)
 
 
-async def _measured(running: Lab, flows: int, size: int, rate: float | None, floor: float) -> Report:
+async def _measured(
+    running: Lab, flows: int, size: int, rate: float | None, floor: float, stages: dict[str, float]
+) -> Report:
     file = description_file(running.layout)
     pids = {domain: process.pid for domain, process in running.processes.items()}
     idle = {domain: usage(pid) for domain, pid in pids.items()}
@@ -116,6 +121,10 @@ async def _measured(running: Lab, flows: int, size: int, rate: float | None, flo
         cpu_ms_per_flow={
             **{domain: round(ms, 2) for domain, ms in spent.items()},
             "generator": round(load.cpu_seconds * 1000 / flows, 2),
+        },
+        stage_ms_per_flow={
+            **stages,
+            "smtp, store, mailboxes and rest": round(sum(spent.values()) - sum(stages.values()), 2),
         },
         megabytes_per_second=round(pace * size / 1_000_000, 2),
         lost=flows - len(load.acknowledged) + len(load.missing()) if not load.errors else len(load.missing()),
@@ -182,6 +191,8 @@ def _readable(report: Report) -> str:
         f"whole flow p50 {flow['p50']} ms, p99 {flow['p99']} ms (mailboxes are polled)",
         f"lost {report.lost}, doubled {report.doubled}, errors {len(report.errors)}",
         *(f"{name}: {ms} ms of processor a flow" for name, ms in report.cpu_ms_per_flow.items()),
+        "by stage, ms of processor a flow: "
+        + ", ".join(f"{name} {ms}" for name, ms in report.stage_ms_per_flow.items()),
         *(
             f"{name}: {mb} MB idle, {report.peak_rss_mb[name]} MB at its peak"
             for name, mb in report.idle_rss_mb.items()

@@ -17,7 +17,7 @@ from receipts.octets import Octets
 from receipts.scanner import scan
 from receipts.writer import Unsealed
 
-__all__ = ["floor_flows_per_second"]
+__all__ = ["directory_of", "floor_flows_per_second"]
 
 SIGNATURES, VERIFICATIONS = 4, 3
 SECONDS = 3.0
@@ -37,7 +37,7 @@ def _measure(size: int) -> float:
     authority = Authority.create([(NAME, DOMAIN)], at)
     signer = authority.provider_certificate(NAME, ADDRESS).signer()
     trust = Trust((authority.root.certificate.public_bytes(Encoding.DER),))
-    directory = _directory(signer)
+    directory = directory_of(NAME, DOMAIN, signer)
     unsealed = Unsealed(
         f"From: {ADDRESS}\r\n".encode(), Octets.of(b'Content-Type: multipart/mixed; boundary="m"\r\n\r\n', b"x" * size)
     )
@@ -54,13 +54,14 @@ def _measure(size: int) -> float:
     return flows / (time.perf_counter() - began)
 
 
-def _directory(signer: Signer) -> Directory:
+def directory_of(name: str, domain: str, signer: Signer) -> Directory:
+    """An index of one provider, who manages one domain."""
     record = ProviderRecord(
-        name=NAME,
+        name=name,
         unit=None,
         certificates=(signer.certificate,),
-        mail_receipt=ADDRESS,
-        managed_domains=frozenset({DOMAIN}),
+        mail_receipt=signer.address,
+        managed_domains=frozenset({domain}),
         ldif_url=None,
         description=None,
     )
