@@ -22,7 +22,7 @@ run: $(VENV)/runtime.stamp
 	@$(BIN)/ceralacca lab $(ARGS)
 
 test: $(VENV)/development.stamp tools
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
 check: $(VENV)/development.stamp
 	@$(BIN)/ruff check --quiet .

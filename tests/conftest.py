@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -12,6 +13,8 @@ from gateway.storage.engine import Storage
 from tests import postgresql
 
 __all__: list[str] = []
+
+WITH_LABS = ("tests/lab/", "tests/foreign/", "tests/reliability/")
 
 settings.register_profile("tests", deadline=None)  # a busy machine is no failure
 settings.load_profile("tests")
@@ -82,3 +85,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, value in report.user_properties:
             if name == "shown at the end":
                 terminalreporter.write_line(str(value))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of one file on one worker where they share a lab, which takes its time to start."""
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
+    if config.getvalue("dist") != "load":
+        return None  # somebody asked for another way
+
+    class KeepLabsTogether(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return file if file.startswith(WITH_LABS) else nodeid
+
+    return KeepLabsTogether(config, log)

@@ -1,6 +1,7 @@
 """``ceralacca lab``: a network of certified providers on this machine, from one command."""
 
 import asyncio
+import io
 import os
 import signal
 import sys
@@ -53,6 +54,8 @@ def lab(
 
     Beside the providers there is an ordinary mail server for mail.example (all but nobody@mail.example exist). Every other domain fails at once: nothing leaves this machine.
     """  # noqa: E501  (a paragraph is one line, or the help breaks where this file does)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that is not UTF-8 shows what it can
     console = Console()
     on_terminal = sys.stdout.isatty() and not quiet
 

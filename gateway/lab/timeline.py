@@ -51,14 +51,14 @@ class _Block:
 
 def _block(message: CertifiedMessage, zone: tzinfo) -> _Block:
     title = Text(no_wrap=True, overflow="ellipsis")
-    title.append(f'"{message.subject or ""}"', "bold").append(f" from {message.sender}")
+    title.append(f'"{_plain(message.subject or "")}"', "bold").append(f" from {_plain(message.sender)}")
     if message.envelope_body_id is None:
         refusal = f"  {MARK} refused {_clock(message.at, zone)}: the notice in the sender's mailbox says why"
         return _Block(Group(title, Text(refusal, "red"), Text()), 3)
     shown, more = message.recipients[:MOST_RECIPIENTS], len(message.recipients) - MOST_RECIPIENTS
     table = Table.grid(padding=(0, 3, 0, 0))
     for recipient in shown:
-        table.add_row(Text(f"  {recipient.address}"), *_events(recipient, zone))
+        table.add_row(Text(f"  {_plain(recipient.address)}"), *_events(recipient, zone))
     details = [Text(line, "red") for line in _details(shown)]
     rest = [Text(f"  and {more} more", "dim")] if more > 0 else []
     return _Block(Group(title, table, *details, *rest, Text()), 2 + 2 * len(shown) + len(details) + len(rest))
@@ -86,7 +86,12 @@ def _event(label: str, time: str, colour: str) -> Text:
 def _details(recipients: Iterable[RecipientStatus]) -> Iterator[str]:
     for recipient in recipients:
         if recipient.end_detail:
-            yield f"  {recipient.address}: {recipient.end_detail}"
+            yield _plain(f"  {recipient.address}: {recipient.end_detail}")
+
+
+def _plain(text: str) -> str:
+    """What others wrote, without what would move the cursor or worse."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def _clock(moment: datetime, zone: tzinfo) -> str:

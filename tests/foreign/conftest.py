@@ -9,7 +9,6 @@ from tests.foreign.joining import Entry, enter_index, open_routes, root_of
 from tests.foreign.layouts import JPEC, LAYOUTS, OPENPEC, Layout
 from tests.foreign.openssl import Authority
 from tests.foreign.provider import Foreign
-from tests.lab.census import take_census
 from tests.lab.labs import Lab, running
 
 NOWHERE = "senzarotta.example"
@@ -44,7 +43,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         enter_index(lab, [Entry.of(openpec), Entry.of(jpec), lost], authority.index())
         open_routes(lab, [openpec, jpec])
         yield World(lab, openpec, jpec)
-        take_census(lab, folder)
         for provider in (openpec, jpec):
             provider.server.stop()
 

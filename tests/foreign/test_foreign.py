@@ -17,7 +17,7 @@ from tests.lab.mail import CertifiedMail
 from tests.lab.tracing import standing, stories
 from tests.lab.waiting import until
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("foreign")]
+pytestmark = pytest.mark.lab
 
 FIRST, COPY, UNKNOWN = "anna@beta.example", "bruno@beta.example", "nessuno@beta.example"
 OURS = "anna@alfa.example"

@@ -3,9 +3,12 @@
 from collections import Counter
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.lab.labs import Lab
 from tests.lab.mail import openssl_verifies, read_mail
+
+if TYPE_CHECKING:
+    from tests.lab.labs import Lab
 
 __all__ = ["KINDS_OF_THIS_RELEASE", "summary", "take_census"]
 
@@ -22,7 +25,7 @@ KINDS_OF_THIS_RELEASE = (
 )
 
 
-def take_census(lab: Lab, folder: Path) -> Counter[str]:
+def take_census(lab: "Lab", folder: Path) -> Counter[str]:
     """Count what has entered any mailbox or the ordinary server; fails if a signature does not hold."""
     ca_file = lab.description["email_ca_file"]
     counts: Counter[str] = Counter()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tests.lab.boxes import Mailbox, MaildirBox
+from tests.lab.census import summary, take_census
 
 __all__ = ["COMMAND", "Account", "Lab", "alive", "letter", "running"]
 
@@ -136,9 +137,11 @@ def letter(
 def running(folder: Path, *options: str, under: Sequence[str] = (), expect_stop: bool = True) -> Iterator[Lab]:
     """A lab in ``folder``, ready. It is stopped in order at the end, or dead when the test fails.
 
+    Before it stops, OpenSSL sees every certified message that entered any of its mailboxes.
+
     Args:
         under: a command that runs it.
-        expect_stop: whether it must still be there at the end.
+        expect_stop: whether it is to be stopped here, unless it was before.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{folder.name}.errors").open("wb") as errors:
@@ -155,7 +158,8 @@ def running(folder: Path, *options: str, under: Sequence[str] = (), expect_stop:
             assert line == f"ready: {folder / 'lab.json'}\n", f"{line!r} {told}"
             lab = Lab(folder, process)
             yield lab
-            if expect_stop:
+            if expect_stop and process.poll() is None:
+                print(summary(take_census(lab, folder.parent)))
                 lab.stop()
         finally:
             process.kill()

@@ -17,7 +17,7 @@ from tests.lab.mail import CertifiedMail
 from tests.lab.tracing import FINAL, standing
 from tests.lab.waiting import until
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 SENDER = "anna@alfa.example"
 FIRST, COPY, NEIGHBOUR = "anna@beta.example", "bruno@beta.example", "bruno@alfa.example"

@@ -13,7 +13,7 @@ import pytest
 
 from tests.lab.labs import Lab, alive
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 PROVIDER_FIELDS = {
     *("name", "domain", "service_address", "service_account", "pid", "command", "data_dir", "config_file", "log_file"),

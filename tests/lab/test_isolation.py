@@ -13,7 +13,7 @@ import pytest
 from tests.lab.labs import Lab, letter, running
 from tests.lab.waiting import until
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab processes")]
+pytestmark = pytest.mark.lab
 
 ADDRESS = re.compile(r'(?:inet_addr\("|inet_pton\(AF_INET6, ")([^"]+)"')
 OUTSIDE = ("amico@altrove.example", "amico@gmail.com", "amico@192.0.2.7.example", "amico@gamma.example")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.labs import Lab, letter
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 
 def swaks(lab: Lab, sender: str, recipient: str, msgid: str, *options: str) -> subprocess.CompletedProcess[str]:

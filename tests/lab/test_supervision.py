@@ -15,7 +15,7 @@ from gateway.lab.plan import load_or_draw
 from tests.lab.labs import COMMAND, Lab, alive, letter, running
 from tests.lab.waiting import until
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab processes")]
+pytestmark = pytest.mark.lab
 
 RESTART_SECONDS = 2.0
 

@@ -17,7 +17,7 @@ from tests.lab.mail import CertifiedMail
 from tests.lab.terminal import Terminal, terminal
 from tests.lab.waiting import until
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab in a terminal")]
+pytestmark = pytest.mark.lab
 
 TITLE = re.compile(r'^"(?P<subject>.*)" from (?P<sender>\S+)$')
 EVENT = re.compile(r"● (accepted|taken in charge|delivered|not delivered|timed out|refused)")
