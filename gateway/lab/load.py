@@ -27,7 +27,7 @@ from receipts.wire import X_RICEVUTA, X_RIFERIMENTO_MESSAGE_ID, X_TRASPORTO
 __all__ = ["Flow", "LoadResult", "Pair", "Traffic", "generate", "pairs_of", "run_load"]
 
 FLOWS_PER_CONNECTION = 20
-POLL_SECONDS = 0.5
+POLL_SECONDS = 2.0  # of each mailbox; every poll is a TLS handshake and a sign-in, which the providers pay for
 PAUSE_SECONDS = 0.2  # before a broken connection is made anew
 PATIENCE_SECONDS = 60.0
 """How long nothing may happen before receipts that are missing count as lost."""
