@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -15,7 +14,6 @@ from rich.text import Text
 from gateway.drivers.configuration import read_settings
 from gateway.lab.description import description_file
 from gateway.lab.greeting import NotSent, send_greeting
-from gateway.lab.plan import ProviderPlan
 from gateway.lab.running import Lab
 from gateway.lab.timeline import timeline
 from gateway.storage import certified
@@ -23,7 +21,7 @@ from gateway.storage.certified import CertifiedMessage
 from gateway.storage.engine import Storage
 from receipts.errors import TemporaryError
 
-__all__ = ["show"]
+__all__ = ["Watch", "headed", "introduction", "show", "watching"]
 
 MOST_MESSAGES = 30  # looked at; those that fit are drawn
 LOOK_SECONDS = 0.1
@@ -33,58 +31,55 @@ MARGIN = 4  # lines of the screen that the timeline leaves alone
 
 async def show(console: Console, running: Lab) -> None:
     """Send one certified message and draw what becomes of it and of every further one. Runs until cancelled."""
-    for drawn in _introduction(running):
+    for drawn in introduction(running):
         console.print(drawn)
-    since = datetime.now(UTC)
-    with contextlib.ExitStack() as stack:
-        trackings = [stack.enter_context(_tracking(running, provider)) for provider in running.plan.providers]
-        live = stack.enter_context(Live(console=console, refresh_per_second=10, vertical_overflow="crop"))
+    with watching(running) as watch, Live(console=console, refresh_per_second=10, vertical_overflow="crop") as live:
         greeting = asyncio.create_task(_greet(running, console))
         try:
             while True:
-                messages = await asyncio.to_thread(_look, trackings, since)
-                story = timeline(messages, trackings[0].zone, height=console.height - MARGIN)
-                live.update(Group(Text("Certified messages", "bold underline"), Text(), story))
+                messages = await asyncio.to_thread(watch.look)
+                live.update(headed(timeline(messages, watch.zone, height=console.height - MARGIN)))
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
             greeting.cancel()
 
 
-@dataclass(frozen=True, slots=True)
-class _Tracking:
-    """Where one provider keeps what it knows of the messages of its holders."""
+class Watch:
+    """The messages handed in to any provider of a lab since this was made, as each provider's tracking has them."""
 
-    storage: Storage
-    zone: ZoneInfo
+    def __init__(self, storages: Sequence[Storage], zone: ZoneInfo) -> None:
+        self.zone = zone  # in which the providers tell time
+        self._storages = storages
+        self._since = datetime.now(UTC)
+
+    def look(self) -> list[CertifiedMessage]:
+        """The latest, oldest first."""
+        found: list[CertifiedMessage] = []
+        for storage in self._storages:
+            with contextlib.suppress(TemporaryError):  # then they are shown at the next look
+                found += storage.read_now(
+                    lambda connection: certified.messages_since(connection, self._since, limit=MOST_MESSAGES)
+                )
+        return sorted(found, key=lambda message: message.at)
 
 
 @contextlib.contextmanager
-def _tracking(running: Lab, provider: ProviderPlan) -> Iterator[_Tracking]:
-    settings = read_settings(running.layout.provider(provider).config)
-    storage = Storage.open(settings.storage.url)
-    try:
-        yield _Tracking(storage, ZoneInfo(settings.provider.time_zone))
-    finally:
-        storage.close()
+def watching(running: Lab) -> Iterator[Watch]:
+    """Look at the tracking of all providers of a lab."""
+    settings = [read_settings(running.layout.provider(one).config) for one in running.plan.providers]
+    with contextlib.ExitStack() as stack:
+        storages = [Storage.open(one.storage.url) for one in settings]
+        for storage in storages:
+            stack.callback(storage.close)
+        yield Watch(storages, ZoneInfo(settings[0].provider.time_zone))
 
 
-def _look(trackings: list[_Tracking], since: datetime) -> list[CertifiedMessage]:
-    """The messages handed in since then to any provider, oldest first."""
-    found: list[CertifiedMessage] = []
-    for one in trackings:
-        with contextlib.suppress(TemporaryError):  # then they are shown at the next look
-            found += one.storage.read_now(lambda to: certified.messages_since(to, since, limit=MOST_MESSAGES))
-    return sorted(found, key=lambda message: message.at)
+def headed(story: RenderableType) -> RenderableType:
+    return Group(Text("Certified messages", "bold underline"), Text(), story)
 
 
-async def _greet(running: Lab, console: Console) -> None:
-    try:
-        await asyncio.to_thread(send_greeting, running)
-    except NotSent as error:
-        console.print(Text(str(error), "red"))
-
-
-def _introduction(running: Lab) -> Iterator[RenderableType]:
+def introduction(running: Lab) -> Iterator[RenderableType]:
+    """Who is there, and how to join in."""
     yield Text()
     for provider in running.plan.providers:
         ports = provider.ports
@@ -104,3 +99,10 @@ def _introduction(running: Lab) -> Iterator[RenderableType]:
     yield Text(f"Certificate authority to trust: {running.layout.ca_file}", "dim")
     yield Text(f"Everything, for programs: {description_file(running.layout)}", "dim")
     yield Text("Send from any of these accounts and watch it travel. Ctrl-C stops the lab.\n", "dim")
+
+
+async def _greet(running: Lab, console: Console) -> None:
+    try:
+        await asyncio.to_thread(send_greeting, running)
+    except NotSent as error:
+        console.print(Text(str(error), "red"))
