@@ -65,3 +65,9 @@ def pen() -> Pen:
 def network(storage: Storage, second_storage: Storage, clock: HandClock) -> Network:
     """Alfa and beta, who carry mail to each other."""
     return Network(Provider("alfa.example", storage, clock), Provider("beta.example", second_storage, clock))
+
+
+@pytest.fixture
+def beta_on_sqlite(sqlite_storage: Storage, clock: HandClock) -> Provider:
+    """Beta, for decisions that no database has a part in."""
+    return Provider("beta.example", sqlite_storage, clock)
