@@ -251,10 +251,11 @@ class RelaySettings(Section):
     tls_ca_file: LocalPath | None = None
     """PEM file with the authorities of other servers' certificates. Left out: those of the operating system."""
 
-    first_retry_seconds: Positive = 60
-    """Pause after the first temporary failure; each further one doubles it."""
+    first_retry_seconds: Positive = 15
+    """Pause after a server puts a message off for the first time; each further time doubles it.
+    One that cannot be reached is tried sooner, and gets all that waits for it as soon as it answers."""
 
-    max_retry_seconds: Positive = 3_600
+    max_retry_seconds: Positive = 900
     """Longest pause between two attempts."""
 
     lease_seconds: Annotated[int, Field(ge=10, le=300)] = 300
@@ -334,6 +335,8 @@ class Settings(BaseSettings):
     def _limits_agree(self) -> Self:
         if self.limits.max_in_flight_bytes < self.limits.max_message_bytes:
             raise ValueError("limits.max_in_flight_bytes must hold at least one message of limits.max_message_bytes")
+        if self.relay.max_retry_seconds < self.relay.first_retry_seconds:
+            raise ValueError("relay.max_retry_seconds must not be less than relay.first_retry_seconds")
         domains = [route.domain for route in self.relay.routes]
         if len(domains) != len(set(domains)):
             raise ValueError("relay.routes names a domain twice")

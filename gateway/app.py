@@ -37,6 +37,7 @@ from gateway.flows.signin import SignIn, SignInLimits
 from gateway.flows.submit import SubmitFlow, SubmitSettings
 from gateway.mailbox.limits import MailboxLimits
 from gateway.mailbox.pop3 import Pop3Server
+from gateway.points.relay import Pauses
 from gateway.smtp.hardening import Budget
 from gateway.smtp.limits import Limits
 from gateway.smtp.relay_server import RelayServer
@@ -189,7 +190,14 @@ class Gateway:
             clock=self.clock,
             ids=self.ids,
             handover=self._handover,
-            settings=RelaySettings(host=host, lease=self.lease),
+            settings=RelaySettings(
+                host=host,
+                lease=self.lease,
+                pauses=Pauses(
+                    put_off=timedelta(seconds=relay.first_retry_seconds),
+                    longest=timedelta(seconds=relay.max_retry_seconds),
+                ),
+            ),
         )
         self.worker = RelayWorker(
             storage=self.storage,

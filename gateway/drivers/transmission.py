@@ -44,6 +44,11 @@ class Temporary:
     stage: Stage
     code: int = 0
 
+    @property
+    def unreached(self) -> bool:
+        """Whether it is about the peer as a whole and not about this message: no route, no connection, no TLS."""
+        return self.stage in (Stage.ROUTE, Stage.CONNECT, Stage.TLS)
+
 
 @dataclass(frozen=True, slots=True)
 class Permanent:

@@ -228,4 +228,5 @@ def _leased_row(row: NewOutboxRow, row_id: int, lease: Lease) -> OutboxRow:
         lease_owner=lease.owner,
         leased_until=row.at + lease.length,
         held=False,
+        unreached=False,
     )

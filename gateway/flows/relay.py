@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -14,9 +14,10 @@ from gateway.drivers.transmission import Delivered, Outcome, Outgoing, Permanent
 from gateway.flows.closings import Closings
 from gateway.flows.effects import Effects, Handover, Lease
 from gateway.flows.issue import Issuer
+from gateway.flows.outages import Outages
 from gateway.flows.outcomes import Arrival, Peer, Receive, Refusal, Refused
 from gateway.flows.undeliverable import Undeliverable, entry, fields, said
-from gateway.points.relay import EXPIRED, may_expire, pause
+from gateway.points.relay import EXPIRED, Pauses, may_expire, pause
 from gateway.storage import content, outbox
 from gateway.storage.engine import Storage
 from gateway.storage.outbox import OutboxRow
@@ -40,6 +41,8 @@ REFUSALS: Mapping[Refusal, Outcome] = {
 """What the receive flow's refusals are to a message that reaches it without a socket."""
 
 PASSING = "temporary trouble here"
+BROUGHT_FORWARD = 1_000
+"""Rows that are tried at once, of those that wait, when a peer can be reached again."""
 
 
 class FindDestination(Protocol):
@@ -61,6 +64,7 @@ class Consignment:
 class RelaySettings:
     host: str  # our host name
     lease: Lease
+    pauses: Pauses = field(default_factory=Pauses)
 
 
 class RelayFlow:
@@ -88,6 +92,7 @@ class RelayFlow:
         self._ids = ids
         self._settings = settings
         self._closings = Closings(storage, settings.lease.owner)
+        self._outages = Outages()
         self._undeliverable = Undeliverable(
             storage=storage,
             issuer=issuer,
@@ -113,14 +118,18 @@ class RelayFlow:
             forward_paths=tuple(row.forward_path for row in consignment.rows),
             message=message,
         )
-        outcomes = await (self._hand_in(outgoing) if consignment.local else self._carry(first, outgoing))
+        if consignment.local:
+            await self._settle(consignment.rows, await self._hand_in(outgoing), message)
+            return
+        found = await self._find(first.domain, certified=first.certified)
+        destination = found if isinstance(found, Destination) else None
+        outcomes: Sequence[Outcome] = (
+            await self._send(found, outgoing)
+            if isinstance(found, Destination)
+            else (found,) * len(outgoing.forward_paths)
+        )
         await self._settle(consignment.rows, outcomes, message)
-
-    async def _carry(self, first: OutboxRow, outgoing: Outgoing) -> Sequence[Outcome]:
-        destination = await self._find(first.domain, certified=first.certified)
-        if isinstance(destination, Destination):
-            return await self._send(destination, outgoing)
-        return (destination,) * len(outgoing.forward_paths)
+        await self._learn(consignment.rows, destination, outcomes)
 
     async def _hand_in(self, outgoing: Outgoing) -> Sequence[Outcome]:
         """To recipients of this provider: the same full path, without the socket (EN-16)."""
@@ -170,7 +179,8 @@ class RelayFlow:
 
     def _pause(self, row: OutboxRow, outcome: Temporary) -> timedelta:
         chance = int(self._ids.token()[:8], 16) / 0xFFFFFFFF
-        return pause(row.attempts, chance, reached=outcome.stage not in (Stage.ROUTE, Stage.CONNECT))
+        reached = outcome.stage not in (Stage.ROUTE, Stage.CONNECT)
+        return pause(self._settings.pauses, row.attempts, chance, reached=reached)
 
     def _expires(self, row: OutboxRow, due: datetime) -> bool:
         return row.expires_at is not None and due >= row.expires_at and may_expire(row.kind, certified=row.certified)
@@ -189,10 +199,37 @@ class RelayFlow:
 
         def keep(connection: Connection) -> None:
             for row, outcome, due in later:
-                outbox.postpone(connection, row.id, owner, due, said(outcome))
+                outbox.postpone(connection, row.id, owner, due, said(outcome), unreached=outcome.unreached)
             effects.perform(connection, self._settings.lease)
 
         await self._storage.write(keep)
+
+    async def _learn(
+        self, rows: Sequence[OutboxRow], destination: Destination | None, outcomes: Sequence[Outcome]
+    ) -> None:
+        """Note that a peer cannot be reached; when one can be again, let mail follow that waits only for that."""
+        at, domain = self._clock.now(), rows[0].domain
+        if any(isinstance(outcome, Temporary) and outcome.unreached for outcome in outcomes):
+            self._outages.began(domain, destination, at)
+        elif destination is not None:
+            if any(row.unreached for row in rows):  # what another process learnt, or this one in an earlier life
+                self._outages.began(domain, destination, at)
+            if domains := self._outages.over(domain, destination, at):
+                await self._bring_forward(domains, destination, at)
+
+    async def _bring_forward(self, domains: frozenset[str], destination: Destination, at: datetime) -> None:
+        try:
+            moved = await self._storage.write(
+                lambda connection: outbox.bring_forward(connection, domains, at, limit=BROUGHT_FORWARD)
+            )
+        except TemporaryError as error:
+            log.warning("mail that waits for a peer was not brought forward", exc_info=error)
+            self._outages.goes_on(domains, destination, at)
+            return
+        if moved == BROUGHT_FORWARD:
+            self._outages.goes_on(domains, destination, at)
+        if moved:
+            log.info("a peer can be reached again", extra={"domains": len(domains), "rows": moved})
 
 
 def _relayed(rows: Sequence[OutboxRow], text: str, at: datetime, provider: str) -> RegisterEntry:

@@ -1,17 +1,16 @@
 """What the outcome of an attempt to relay means: when to try again, and what follows a failure (D8, D9)."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
 
 from gateway.points.faults import Fault
 from receipts.wire import ErrorKind, MessageKind
 
-__all__ = ["EXPIRED", "Consequence", "consequence", "error_kind", "may_expire", "pause", "reason"]
+__all__ = ["EXPIRED", "Consequence", "Pauses", "consequence", "error_kind", "may_expire", "pause", "reason"]
 
 EXPIRED = "4.4.7"  # RFC 3463: delivery time expired
-LONGEST_PAUSE = timedelta(minutes=15)
-UNREACHED, REFUSED = timedelta(seconds=2), timedelta(seconds=15)
 SPREAD = 0.25  # how far a pause strays to either side
 
 NO_DOMAIN = frozenset({"5.1.2", "5.1.10", "5.4.4", "5.4.6"})
@@ -29,6 +28,15 @@ REASONS: Mapping[str, Fault] = {
     EXPIRED: Fault("tempo massimo di inoltro superato", "delivery time expired"),
 }
 OTHERWISE = Fault("rifiutato dal server destinatario", "refused by the recipient's server")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pauses:
+    """How long a message waits after the first failure, and how long at most."""
+
+    put_off: timedelta = timedelta(seconds=15)  # the peer itself asked us to come back later
+    unreached: timedelta = timedelta(seconds=2)  # there is less reason to wait; never more than ``put_off``
+    longest: timedelta = timedelta(minutes=15)
 
 
 class Consequence(Enum):
@@ -51,7 +59,7 @@ def may_expire(kind: str, *, certified: bool) -> bool:
     return not (kind == MessageKind.ENVELOPE and certified)
 
 
-def pause(attempts: int, chance: float, *, reached: bool) -> timedelta:
+def pause(pauses: Pauses, attempts: int, chance: float, *, reached: bool) -> timedelta:
     """How long to wait after a failed attempt.
 
     Args:
@@ -59,8 +67,8 @@ def pause(attempts: int, chance: float, *, reached: bool) -> timedelta:
         chance: from 0 to 1; keeps messages that failed together from coming back together.
         reached: whether the peer itself asked us to come back later; then there is less hurry.
     """
-    first = REFUSED if reached else UNREACHED
-    doubled: timedelta = min(first * (1 << min(attempts, 16)), LONGEST_PAUSE)
+    first = pauses.put_off if reached else min(pauses.unreached, pauses.put_off)
+    doubled: timedelta = min(first * (1 << min(attempts, 16)), pauses.longest)
     return doubled * (1 - SPREAD + 2 * SPREAD * chance)
 
 

@@ -1,11 +1,11 @@
 """What waits to be relayed: one row for each message and recipient, leased to the process that tries it (D8 to D10)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, false, func, select, update
+from sqlalchemy import Connection, bindparam, delete, false, func, select, true, update
 
 from gateway.storage.batch import Addition, batch_of
 from gateway.storage.statements import Statement
@@ -16,6 +16,7 @@ __all__ = [
     "NewOutboxRow",
     "OutboxRow",
     "Waiting",
+    "bring_forward",
     "claim",
     "count",
     "enqueue",
@@ -72,6 +73,7 @@ class OutboxRow:
     lease_owner: str | None
     leased_until: datetime | None
     held: bool
+    unreached: bool  # no peer answered at the last attempt
     msgid: str | None = None
     sender: str | None = None
     subject: str | None = None
@@ -118,7 +120,13 @@ _SETTLE = Statement(delete(outbox).where(*_OWN))
 _POSTPONE = Statement(
     update(outbox)
     .where(*_OWN)
-    .values(next_attempt_at=bindparam("at"), attempts=outbox.c.attempts + 1, last_reply=bindparam("reply"), **_FREE)
+    .values(
+        next_attempt_at=bindparam("at"),
+        attempts=outbox.c.attempts + 1,
+        last_reply=bindparam("reply"),
+        unreached=bindparam("unreached"),
+        **_FREE,
+    )
 )
 _RELEASE = Statement(update(outbox).where(*_OWN).values(**_FREE))
 _RELEASE_OWNER = Statement(update(outbox).where(outbox.c.lease_owner == bindparam("owner")).values(**_FREE))
@@ -172,10 +180,44 @@ def settle(connection: Connection, row_id: int, owner: str) -> bool:
     return _SETTLE.run(connection, {"row": row_id, "owner": owner}) == 1
 
 
-def postpone(connection: Connection, row_id: int, owner: str, next_attempt_at: datetime, reply: str) -> bool:
-    """Count an attempt that failed for now; False if the row is no longer leased to ``owner``."""
-    values = {"row": row_id, "owner": owner, "at": micros(next_attempt_at), "reply": clean(reply[:LONGEST_REPLY])}
+def postpone(
+    connection: Connection, row_id: int, owner: str, next_attempt_at: datetime, reply: str, *, unreached: bool = False
+) -> bool:
+    """Count an attempt that failed for now; False if the row is no longer leased to ``owner``.
+
+    Args:
+        unreached: no peer answered, so that ``bring_forward`` may move it when one does.
+    """
+    values = {
+        "row": row_id,
+        "owner": owner,
+        "at": micros(next_attempt_at),
+        "reply": clean(reply[:LONGEST_REPLY]),
+        "unreached": unreached,
+    }
     return _POSTPONE.run(connection, values) == 1
+
+
+def bring_forward(connection: Connection, domains: Collection[str], now: datetime, *, limit: int) -> int:
+    """Make rows due now that wait only because no peer of these domains answered; how many were moved.
+
+    Those that have waited for the shortest time yet to come are first; nobody's row is touched that is being tried.
+    """
+    waiting = (
+        select(outbox.c.id)
+        .where(
+            outbox.c.domain.in_(domains),
+            outbox.c.unreached == true(),
+            outbox.c.held == false(),
+            outbox.c.next_attempt_at > micros(now),
+            outbox.c.leased_until <= micros(now),
+        )
+        .order_by(outbox.c.next_attempt_at, outbox.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)  # SQLite, with its one writer, leaves this out
+    )
+    moved = update(outbox).where(outbox.c.id.in_(waiting.scalar_subquery())).values(next_attempt_at=micros(now))
+    return connection.execute(moved).rowcount
 
 
 def release(connection: Connection, row_id: int, owner: str) -> bool:
@@ -249,6 +291,7 @@ def _new(row_id: int, row: NewOutboxRow, owner: str | None, lease: timedelta) ->
         "lease_owner": owner,
         "leased_until": NOBODY if owner is None else micros(row.at + lease),
         "held": False,
+        "unreached": False,
     }
 
 
@@ -261,5 +304,6 @@ def _row(row: tuple[Any, ...]) -> OutboxRow:
         values[name] = instant(values[name])
     values["expires_at"] = None if values["expires_at"] is None else instant(values["expires_at"])
     values["leased_until"] = instant(values["leased_until"]) if values["leased_until"] else None
-    values["certified"], values["held"] = bool(values["certified"]), bool(values["held"])
+    for name in ("certified", "held", "unreached"):
+        values[name] = bool(values[name])
     return OutboxRow(**values)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
     text,
+    true,
 )
 
 __all__ = [
@@ -321,12 +322,19 @@ outbox = Table(
     _text("lease_owner", nullable=True),
     _instant("leased_until"),  # 0: nobody's
     Column("held", Boolean, nullable=False),
+    Column("unreached", Boolean, nullable=False),  # no peer answered at the last attempt
 )
 Index(
     "ix_outbox_due",
     outbox.c.next_attempt_at,
     sqlite_where=outbox.c.held == false(),
     postgresql_where=outbox.c.held == false(),
+)
+Index(
+    "ix_outbox_unreached",
+    outbox.c.domain,
+    sqlite_where=outbox.c.unreached == true(),
+    postgresql_where=outbox.c.unreached == true(),
 )
 Index("ix_outbox_body_id", outbox.c.body_id)
 Index("ix_outbox_pec_msgid", outbox.c.pec_msgid)

@@ -1,6 +1,7 @@
 """Outages are known by mail hosts, end once, and count ever more seldom when they come one after the other."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -59,7 +60,7 @@ def test_by_turns_reachable_and_not_it_is_tried_ever_more_seldom(outages: Outage
         if outages.over(BETA, to("mx.beta.example"), at):
             ends.append(at)
         at += timedelta(seconds=1)
-    rests = [later - earlier for earlier, later in zip(ends, ends[1:], strict=False)]
+    rests = [later - earlier for earlier, later in pairwise(ends)]
     assert rests[:4] == [REST, 2 * REST, 4 * REST, 8 * REST]
     assert rests == sorted(rests)
     assert rests[-1] == LONGEST_REST

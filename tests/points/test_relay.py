@@ -3,7 +3,7 @@ from itertools import product
 
 import pytest
 
-from gateway.points.relay import Consequence, consequence, error_kind, may_expire, pause, reason
+from gateway.points.relay import Consequence, Pauses, consequence, error_kind, may_expire, pause, reason
 from receipts.wire import ErrorKind, MessageKind
 
 SENDER = "anna@alfa.example"
@@ -36,14 +36,23 @@ def test_only_certified_envelopes_never_expire() -> None:
 
 
 def test_pauses_grow_stray_and_end_at_a_quarter_of_an_hour() -> None:
+    pauses = Pauses()
     for reached in (True, False):
-        middle = [pause(attempts, 0.5, reached=reached) for attempts in range(40)]
+        middle = [pause(pauses, attempts, 0.5, reached=reached) for attempts in range(40)]
         assert middle == sorted(middle)
         assert middle[-1] == timedelta(minutes=15)
-    assert pause(0, 0.5, reached=False) == timedelta(seconds=2)
-    assert pause(0, 0.5, reached=True) == timedelta(seconds=15)
-    assert pause(3, 0.0, reached=False) == timedelta(seconds=12)
-    assert pause(3, 1.0, reached=False) == timedelta(seconds=20)
+    assert pause(pauses, 0, 0.5, reached=False) == timedelta(seconds=2)
+    assert pause(pauses, 0, 0.5, reached=True) == timedelta(seconds=15)
+    assert pause(pauses, 3, 0.0, reached=False) == timedelta(seconds=12)
+    assert pause(pauses, 3, 1.0, reached=False) == timedelta(seconds=20)
+
+
+def test_pauses_are_those_that_the_operator_sets() -> None:
+    pauses = Pauses(put_off=timedelta(seconds=1), longest=timedelta(seconds=3))
+    assert [pause(pauses, attempts, 0.5, reached=True) for attempts in range(4)] == [
+        timedelta(seconds=seconds) for seconds in (1, 2, 3, 3)
+    ]
+    assert pause(pauses, 0, 0.5, reached=False) == timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ async def test_a_claimed_row_holds_what_was_enqueued(place: Place) -> None:
         lease_owner="one",
         leased_until=AT + LEASE,
         held=False,
+        unreached=False,
     )
 
 
@@ -185,3 +186,57 @@ def test_the_claim_reads_only_rows_that_are_due(sqlite_url: str) -> None:
 
     assert "ix_outbox_due" in storage.read_now(plan)
     storage.close()
+
+
+async def postponed(place: Place, *rows: NewOutboxRow, unreached: bool, minutes: int = 10) -> list[int]:
+    """Rows that have failed once and wait."""
+    ids = await enqueued(place, *rows, owner="one")
+    due = AT + minutes * MINUTE
+
+    def put_off(connection: Connection) -> None:
+        for row_id in ids:
+            assert outbox.postpone(connection, row_id, "one", due, "no answer", unreached=unreached)
+
+    await place.storage.write(put_off)
+    return ids
+
+
+async def moved(storage: Storage, *domains: str, limit: int = 100) -> int:
+    return await storage.write(lambda connection: outbox.bring_forward(connection, domains, AT, limit=limit))
+
+
+async def test_rows_that_wait_for_a_peer_to_answer_can_be_brought_forward(place: Place) -> None:
+    waiting = await postponed(place, row(place), row(place, "y@gamma.example"), unreached=True)
+    assert await claimed(place.storage, "one") == []
+    assert await moved(place.storage, "beta.example", "gamma.example") == 2
+    assert [(found.id, found.unreached) for found in await claimed(place.storage, "one")] == [
+        (row_id, True) for row_id in waiting
+    ]
+
+
+async def test_no_others_are_brought_forward(place: Place) -> None:
+    await postponed(place, row(place), unreached=False)  # the peer put it off itself
+    await postponed(place, row(place, "y@gamma.example"), unreached=True)  # another domain
+    (held,) = await postponed(place, row(place), unreached=True)
+    await place.storage.write(lambda connection: outbox.hold(connection, [held]))
+    await postponed(place, row(place), unreached=True, minutes=0)  # due already
+    assert len(await claimed(place.storage, "two")) == 1  # and now somebody is at it
+    assert await moved(place.storage, "beta.example") == 0
+    assert await moved(place.storage) == 0
+
+
+async def test_a_later_answer_of_the_peer_counts(place: Place) -> None:
+    (row_id,) = await postponed(place, row(place), unreached=True, minutes=0)
+    await claimed(place.storage, "one")
+    later = AT + 10 * MINUTE
+    await place.storage.write(lambda connection: outbox.postpone(connection, row_id, "one", later, "451 later"))
+    assert await moved(place.storage, "beta.example") == 0
+
+
+async def test_at_most_so_many_are_brought_forward_the_first_due_first(place: Place) -> None:
+    late = await postponed(place, row(place), unreached=True, minutes=10)
+    early = await postponed(place, row(place), row(place), unreached=True, minutes=5)
+    assert await moved(place.storage, "beta.example", limit=2) == 2
+    assert [found.id for found in await claimed(place.storage, "one")] == early
+    assert await moved(place.storage, "beta.example", limit=2) == 1
+    assert [found.id for found in await claimed(place.storage, "one")] == late

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes
 from email.message import Message
@@ -5,6 +6,7 @@ from email.message import Message
 import pytest
 
 from gateway.drivers.transmission import Permanent, Stage, Temporary
+from gateway.flows.outages import REST, Outages
 from gateway.flows.outcomes import Refusal, Refused
 from gateway.flows.relay import Consignment
 from gateway.points.tracking import RecipientState
@@ -236,3 +238,81 @@ async def test_a_message_that_is_not_in_hand_is_read(house: House) -> None:
     await house.flow(Consignment((leased.row,), local=False))
     assert house.peers.sent[0].message.read() == ENVELOPE.read()
     assert await house.rows() == []
+
+
+async def _postponed(house: House, *paths: str, outcome: Temporary = UNREACHED) -> None:
+    """Mail to these paths has failed for the eleventh time, and waits for a quarter of an hour or so."""
+    house.peers.answers = dict.fromkeys(paths, outcome)
+    for path in paths:
+        (leased,) = await house.waiting(path)
+        await house.flow(Consignment((replace(leased.row, attempts=10),), local=False))
+    assert all(row.next_attempt_at - START > timedelta(minutes=10) for row in await house.rows())
+    house.peers.answers = {}
+
+
+async def _due(house: House) -> set[str]:
+    return {row.forward_path for row in await house.rows() if row.next_attempt_at <= house.clock.at}
+
+
+async def test_when_a_peer_answers_again_all_that_waits_for_it_follows(house: House) -> None:
+    await _postponed(house, BRUNO, CARLA)
+    assert await _due(house) == set()
+    await house.relay(await house.waiting("dario@beta.example"))
+    assert await _due(house) == {BRUNO, CARLA}
+
+
+async def test_an_answer_is_enough_be_it_a_refusal(house: House) -> None:
+    await _postponed(house, BRUNO)
+    house.peers.answers = {CARLA: LATER}
+    await house.relay(await house.waiting(CARLA))
+    assert await _due(house) == {BRUNO}
+
+
+async def test_what_the_peer_itself_put_off_waits_on(house: House) -> None:
+    await _postponed(house, BRUNO, outcome=LATER)
+    await house.relay(await house.waiting(CARLA))
+    assert await _due(house) == set()
+
+
+async def test_mail_for_others_waits_on(house: House) -> None:
+    await _postponed(house, BRUNO)
+    await house.relay(await house.waiting("dario@gamma.example"))
+    assert await _due(house) == set()
+
+
+async def test_after_a_restart_the_first_row_that_gets_through_takes_the_others_along(house: House) -> None:
+    await _postponed(house, BRUNO, CARLA)
+    house.flow._outages = Outages()  # another life, which has seen no outage
+    later = START + timedelta(hours=1)
+    (first,) = await house.storage.write(
+        lambda connection: outbox.claim(connection, LEASE.owner, later, limit=1, lease=LEASE.length)
+    )
+    await house.flow(Consignment((first,), local=False))
+    (other,) = await house.rows()
+    assert other.next_attempt_at == house.clock.at
+
+
+async def test_a_thousand_follow_at_once_and_the_rest_soon_after(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.flows.relay.BROUGHT_FORWARD", 2)
+    await _postponed(house, *(f"r{number}@beta.example" for number in range(5)))
+    for due in (2, 4, 5, 5):
+        await house.relay(await house.waiting("dario@beta.example"))
+        assert len(await _due(house)) == due
+        house.clock.at += REST
+
+
+async def test_mail_that_the_database_keeps_from_following_follows_later(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _postponed(house, BRUNO)
+    with monkeypatch.context() as patched:
+        patched.setattr(outbox, "bring_forward", _away)
+        await house.relay(await house.waiting("dario@beta.example"))
+    assert [row.forward_path for row in await house.rows()] == [BRUNO]
+    house.clock.at += REST
+    await house.relay(await house.waiting("dario@beta.example"))
+    assert await _due(house) == {BRUNO}
+
+
+def _away(*arguments: object, **options: object) -> int:
+    raise TemporaryError("the database is away")

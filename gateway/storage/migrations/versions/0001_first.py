@@ -247,6 +247,7 @@ def create_tables() -> None:
         sa.Column("lease_owner", sa.Text(), nullable=True),
         sa.Column("leased_until", sa.BigInteger(), nullable=False),
         sa.Column("held", sa.Boolean(), nullable=False),
+        sa.Column("unreached", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["body_id"], ["bodies.id"], name="fk_outbox_body_id"),
         sa.PrimaryKeyConstraint("id", name="pk_outbox"),
     )
@@ -260,6 +261,14 @@ def create_tables() -> None:
         postgresql_where=sa.text("held = false"),
     )
     op.create_index("ix_outbox_pec_msgid", "outbox", ["pec_msgid"], unique=False)
+    op.create_index(
+        "ix_outbox_unreached",
+        "outbox",
+        ["domain"],
+        unique=False,
+        sqlite_where=sa.text("unreached = 1"),
+        postgresql_where=sa.text("unreached = true"),
+    )
     op.create_table(
         "processed_envelopes",
         sa.Column("pec_msgid", sa.Text(), nullable=False),
