@@ -10,7 +10,7 @@ from gateway.flows.entries import entry_about
 from gateway.flows.inspection import Inspection
 from gateway.flows.work import LARGE
 from gateway.points.incoming import may_report_on
-from gateway.points.tracking import CHANGES
+from gateway.points.tracking import CHANGES, reported_on
 from gateway.storage import certified, received, register
 from gateway.storage.accounts import BoxKind, MailboxRef
 from gateway.storage.errors import Conflict
@@ -20,7 +20,7 @@ from receipts.identifiers import address_key
 from receipts.octets import Octets
 from receipts.wire import MessageKind
 
-__all__ = ["Filed", "file_receipt", "reported_on"]
+__all__ = ["Filed", "file_receipt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +67,6 @@ class Filed:
                 register.append(connection, [change.entry])
             elif self.kind is MessageKind.TAKE_CHARGE:
                 certified.note_taken(connection, self.data.pec_msgid, change.address, self.inspection.at)
-
-
-def reported_on(kind: MessageKind, data: CertificationData) -> tuple[str, ...]:
-    """The recipients a receipt speaks of: ``ricezione`` of a take-charge receipt, ``consegna`` of all others."""
-    if kind is MessageKind.TAKE_CHARGE:
-        return data.taken_for
-    return () if data.delivered_to is None else (data.delivered_to,)
 
 
 def file_receipt(

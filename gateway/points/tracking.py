@@ -6,9 +6,10 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
+from receipts.facts import CertificationData
 from receipts.wire import MessageKind
 
-__all__ = ["CHANGES", "FINAL", "RecipientState"]
+__all__ = ["CHANGES", "FINAL", "RecipientState", "reported_on"]
 
 
 class RecipientState(StrEnum):
@@ -29,3 +30,10 @@ CHANGES: Mapping[MessageKind, tuple[RecipientState, frozenset[RecipientState]]] 
     MessageKind.NON_DELIVERY: (RecipientState.FAILED, OPEN),
 }
 """Which state a receipt leads to, and from which states it may: a later or second one changes nothing."""
+
+
+def reported_on(kind: MessageKind, data: CertificationData) -> tuple[str, ...]:
+    """The recipients a receipt speaks of: ``ricezione`` of a take-charge receipt, ``consegna`` of all others."""
+    if kind is MessageKind.TAKE_CHARGE:
+        return data.taken_for
+    return () if data.delivered_to is None else (data.delivered_to,)
