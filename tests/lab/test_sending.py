@@ -73,3 +73,13 @@ def test_nobody_sends_as_somebody_else(lab: Lab) -> None:
     with lab.submission("anna@alfa.example") as client, pytest.raises(smtplib.SMTPSenderRefused) as refused:
         client.send_message(message)
     assert (refused.value.smtp_code, refused.value.smtp_error[:5]) == (553, b"5.7.1")
+
+
+def test_a_service_account_reads_and_cannot_send(lab: Lab) -> None:
+    lab.service_mailbox("alfa.example").raw()
+    address = "posta-certificata@alfa.example"
+    with lab.submission(address) as client, pytest.raises(smtplib.SMTPSenderRefused) as refused:
+        client.sendmail(
+            address, ["anna@beta.example"], letter(address, to=["anna@beta.example"], subject="x").as_bytes()
+        )
+    assert (refused.value.smtp_code, refused.value.smtp_error[:5]) == (550, b"5.7.1")
