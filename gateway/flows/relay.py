@@ -120,16 +120,19 @@ class RelayFlow:
         )
         if consignment.local:
             await self._settle(consignment.rows, await self._hand_in(outgoing), message)
-            return
-        found = await self._find(first.domain, certified=first.certified)
-        destination = found if isinstance(found, Destination) else None
-        outcomes: Sequence[Outcome] = (
-            await self._send(found, outgoing)
-            if isinstance(found, Destination)
-            else (found,) * len(outgoing.forward_paths)
-        )
-        await self._settle(consignment.rows, outcomes, message)
-        await self._learn(consignment.rows, destination, outcomes)
+        else:
+            await self._carry(consignment.rows, outgoing)
+
+    async def _carry(self, rows: Sequence[OutboxRow], outgoing: Outgoing) -> None:
+        found = await self._find(rows[0].domain, certified=rows[0].certified)
+        if isinstance(found, Destination):
+            outcomes = await self._send(found, outgoing)
+            await self._settle(rows, outcomes, outgoing.message)
+            await self._learn(rows, found, outcomes)
+        else:
+            outcomes = (found,) * len(rows)
+            await self._settle(rows, outcomes, outgoing.message)
+            await self._learn(rows, None, outcomes)
 
     async def _hand_in(self, outgoing: Outgoing) -> Sequence[Outcome]:
         """To recipients of this provider: the same full path, without the socket (EN-16)."""
