@@ -15,6 +15,10 @@ __all__ = ["fuzz", "main"]
 ROUND = 500
 """Examples of one property before the next has its turn."""
 
+PATIENT = settings(
+    max_examples=ROUND, deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck)
+)
+
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
@@ -24,15 +28,6 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if unknown := set(options.targets) - set(TARGETS):
         parser.error(f"no target {', '.join(sorted(unknown))}")
-    settings.register_profile(
-        "fuzz",
-        max_examples=ROUND,
-        deadline=None,
-        database=None,
-        print_blob=True,
-        suppress_health_check=list(HealthCheck),
-    )
-    settings.load_profile("fuzz")
     for name in options.targets or TARGETS:
         rounds = fuzz(TARGETS[name], options.seconds, options.seed)
         print(f"{name}: {rounds * ROUND} examples, seed {options.seed}: nothing found", flush=True)
@@ -48,7 +43,7 @@ def fuzz(properties: tuple[Callable[[], None], ...], seconds: float, first_seed:
     end = time.monotonic() + seconds
     rounds = 0
     while rounds < len(properties) or time.monotonic() < end:
-        seed(first_seed + rounds)(properties[rounds % len(properties)])()
+        PATIENT(seed(first_seed + rounds)(properties[rounds % len(properties)]))()
         rounds += 1
     return rounds
 
