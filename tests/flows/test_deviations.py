@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.flows.outcomes import Taken
+from gateway.storage.engine import Storage
 from receipts.wire import ErrorKind
 from tests.flows.credentials import other_signer
 from tests.flows.house import Provider, original
@@ -16,6 +17,12 @@ from tests.flows.pens import Change, Pen, altered, certifying, in_turn
 BRUNO = "bruno@beta.example"
 EIGHT_BIT = original(body="Così è, perché sì.\r\n".encode(), extra="Content-Type: text/plain; charset=utf-8")
 POSTACERT = 'Content-Type: message/rfc822; name="postacert.eml"'
+
+
+@pytest.fixture
+def storage(sqlite_storage: Storage) -> Storage:
+    """What is forgiven does not depend on the database."""
+    return sqlite_storage
 
 
 def same(data: bytes) -> bytes:

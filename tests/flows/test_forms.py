@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from gateway.storage.engine import Storage
 from receipts.wire import ReceiptForm
 from tests.flows.house import Provider, original
 from tests.flows.pens import Pen, altered, certifying
@@ -20,6 +21,12 @@ RAW = original([f"Bruno <{TO}>", BOTH], [CC, BOTH], extra="Content-Type: multipa
 HASH = hashlib.sha1(b"JVBERi0xLjQK").hexdigest().encode()
 
 COMPLETE, BRIEF, CONCISE = "Ricevuta di avvenuta", "Ricevuta breve di avvenuta", "Ricevuta sintetica di avvenuta"
+
+
+@pytest.fixture
+def storage(sqlite_storage: Storage) -> Storage:
+    """Which form is issued does not depend on the database."""
+    return sqlite_storage
 
 
 def issued(receipt: Certified) -> str:

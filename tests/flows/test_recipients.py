@@ -6,10 +6,17 @@ import pytest
 
 from gateway.flows.outcomes import RecipientAnswer
 from gateway.storage import accounts
+from gateway.storage.engine import Storage
 from tests.flows.credentials import START
 from tests.flows.house import Provider
 
 WELCOME, NOT_LOCAL, UNKNOWN = RecipientAnswer.WELCOME, RecipientAnswer.NOT_LOCAL, RecipientAnswer.UNKNOWN_MAILBOX
+
+
+@pytest.fixture
+def storage(sqlite_storage: Storage) -> Storage:
+    """Storage tests ask the same questions of both databases."""
+    return sqlite_storage
 
 
 @pytest.mark.parametrize(
