@@ -1,10 +1,7 @@
 """Sessions that are signed in now, so that a disabled account loses them too (D16)."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
-
-from receipts.errors import TemporaryError
 
 __all__ = ["LiveSessions"]
 
@@ -35,7 +32,10 @@ class LiveSessions:
         return leave
 
     async def sweep(self) -> int:
-        """End the sessions of accounts that are disabled or gone; how many there were."""
+        """End the sessions of accounts that are disabled or gone; how many there were.
+
+        Raises TemporaryError when accounts cannot be read; then all sessions go on.
+        """
         accounts = frozenset(self._sessions)
         if not accounts:
             return 0
@@ -45,16 +45,6 @@ class LiveSessions:
             for end in tuple(self._sessions.get(account_id, ())):
                 end()
                 ended += 1
+        if ended:
+            log.info("sessions of disabled accounts ended", extra={"sessions": ended})
         return ended
-
-    async def watch(self, seconds: float) -> None:
-        """Sweep every ``seconds``, until cancelled."""
-        while True:
-            await asyncio.sleep(seconds)
-            try:
-                ended = await self.sweep()
-            except TemporaryError:
-                log.warning("live sessions could not be checked", exc_info=True)
-                continue
-            if ended:
-                log.info("sessions of disabled accounts ended", extra={"sessions": ended})

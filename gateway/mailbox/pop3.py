@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import socket
 import ssl
 
+from gateway.drivers.listening import listening
 from gateway.flows.failures import network_of
 from gateway.flows.outcomes import SignIn
 from gateway.flows.sessions import LiveSessions
@@ -50,14 +52,19 @@ class Pop3Server:
 
     async def listen(self, host: str | None, port: int, *, implicit_tls: bool) -> int:
         """Listen there too; the port, for callers that gave 0."""
+        opened = listening(host or "", port)
+        for each in opened:
+            await self.serve(each, implicit_tls=implicit_tls)
+        return int(opened[0].getsockname()[1])
+
+    async def serve(self, opened: socket.socket, *, implicit_tls: bool) -> None:
+        """Answer on a socket that listens already."""
         loop = asyncio.get_running_loop()
 
         async def serve(connection: Connection) -> None:
             await self._serve(connection, implicit_tls)
 
-        listener = await loop.create_server(lambda: Connection(serve), host, port, backlog=512)
-        self._listeners.append(listener)
-        return int(listener.sockets[0].getsockname()[1])
+        self._listeners.append(await loop.create_server(lambda: Connection(serve), sock=opened, backlog=512))
 
     async def close(self) -> None:
         """Take no more connections, let sessions finish their act, end them."""

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import logging
+import socket
 import time
 from abc import ABC, abstractmethod
 
+from gateway.drivers.listening import listening
 from gateway.smtp import replies
 from gateway.smtp.connection import Clock, Connection
 from gateway.smtp.hardening import Budget, Door
@@ -47,14 +49,20 @@ class Listener(ABC):
 
     async def listen(self, host: str | None, port: int, *, implicit_tls: bool = False) -> int:
         """Serve on ``host`` (None: every address) and ``port`` (0: any that is free); the port it became."""
+        opened = listening(host or "", port, BACKLOG)
+        for each in opened:
+            await self.serve(each, implicit_tls=implicit_tls)
+        return int(opened[0].getsockname()[1])
+
+    async def serve(self, opened: socket.socket, *, implicit_tls: bool = False) -> None:
+        """Answer on a socket that listens already."""
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: self.protocol(implicit_tls=implicit_tls), host or None, port, backlog=BACKLOG
+            lambda: self.protocol(implicit_tls=implicit_tls), sock=opened, backlog=BACKLOG
         )
         self._servers.append(server)
         if self._sweeper is None:
             self._sweeper = loop.create_task(self._sweep_on())
-        return int(server.sockets[0].getsockname()[1])
 
     async def close(self, grace_seconds: float = 30.0) -> None:
         """Take no new connection, finish the messages under way, say good-bye to the rest."""

@@ -2,15 +2,16 @@
 
 import asyncio
 import contextlib
-import errno
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from gateway.drivers.listening import listening
 
 __all__ = ["WebServer"]
 
@@ -19,7 +20,6 @@ _PATIENCE_SECONDS: Final = 10.0  # for a request to arrive whole, from its first
 _HEADER_BYTES: Final = 16 * 1024
 _CLOSING_SECONDS: Final = 5
 _BACKLOG: Final = 128
-_NO_SUCH_ADDRESS: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}  # "localhost" without IPv6, for one
 
 
 class WebServer:
@@ -53,23 +53,13 @@ class WebServer:
 
     def bind(self, host: str, port: int) -> int:
         """Listen there too; an empty ``host`` is every address of the machine. The port, for callers that gave 0."""
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        missing: OSError | None = None
-        bound = False
-        for family, _, _, _, address in found:
-            try:
-                listener = _listener(family, (address[0], port, *address[2:]))
-            except OSError as error:
-                if error.errno not in _NO_SUCH_ADDRESS:
-                    raise
-                missing = error
-                continue
-            bound = True
-            port = port or listener.getsockname()[1]
-            self._sockets.append(listener)
-        if not bound and missing is not None:
-            raise missing
-        return port
+        opened = listening(host, port, _BACKLOG)
+        self.take(opened)
+        return int(opened[0].getsockname()[1])
+
+    def take(self, sockets: Iterable[socket.socket]) -> None:
+        """Serve these sockets too, which listen already."""
+        self._sockets.extend(sockets)
 
     async def start(self) -> None:
         """Serve; returns when every bound address answers."""
@@ -87,21 +77,6 @@ class WebServer:
             await self._task
         for listener in self._sockets:
             listener.close()
-
-
-def _listener(family: int, address: tuple[object, ...]) -> socket.socket:
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind(address)
-        listener.listen(_BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    listener.setblocking(False)
-    return listener
 
 
 class _QuietServer(uvicorn.Server):
