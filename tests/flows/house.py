@@ -1,8 +1,10 @@
 """Whole providers without sockets: real storage, keys, certificates and flows; the clock and the ids are counted."""
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -18,13 +20,15 @@ from gateway.flows.receive import ReceiveFlow, ReceiveSettings
 from gateway.flows.recipients import Recipients
 from gateway.flows.relay import REFUSALS, Consignment, RelayFlow, RelaySettings
 from gateway.flows.submit import SubmitFlow, SubmitSettings
-from gateway.storage import accounts, certified, content, outbox, register
+from gateway.storage import accounts, certified, content, outbox
 from gateway.storage.accounts import Account, BoxKind, NewAccount
 from gateway.storage.certified import CertifiedMessage
 from gateway.storage.engine import Storage
 from gateway.storage.outbox import OutboxRow
 from gateway.storage.register import RegisterRow
 from gateway.storage.tables import messages
+from gateway.storage.tables import register as register_table
+from gateway.storage.values import instant
 from providers.directory import Directory
 from providers.sealing import Signer
 from receipts.identifiers import domain_of
@@ -130,8 +134,8 @@ class Provider:
         """``twin_of``: another process of that provider."""
         own = credential(domain)
         self.domain, self.storage, self.service_address = domain, storage, own.service_address
-        self.clock = clock or (twin_of.clock if twin_of else HandClock())
-        self.ids = twin_of.ids if twin_of else CountedIds(domain)
+        self.clock: HandClock = clock or (twin_of.clock if twin_of else HandClock())
+        self.ids: CountedIds = twin_of.ids if twin_of else CountedIds(domain)
         self.index = index
         self.identity = Identity(name=own.name, domain=domain, service_address=own.service_address)
         self.leaving: list[Leased] = []
@@ -259,9 +263,8 @@ class Provider:
         """All of the register."""
 
         def look(connection: Connection) -> list[RegisterRow]:
-            return [
-                register._row(row) for row in connection.execute(select(register.register).order_by("id")).mappings()
-            ]
+            found = connection.execute(select(register_table).order_by(register_table.c.id)).mappings()
+            return [_register_row({**row}) for row in found]
 
         return self.storage.read_now(look)
 
@@ -352,6 +355,14 @@ class Network:
             outcome = REFUSALS[answer.why]
             assert isinstance(outcome, Permanent)
         return [outcome] * len(outgoing.forward_paths)
+
+
+def _register_row(values: dict[str, Any]) -> RegisterRow:
+    del values["hash"]
+    values["at"] = instant(values["at"])
+    for name in ("recipients", "related"):
+        values[name] = tuple(json.loads(values[name]))
+    return RegisterRow(**values)
 
 
 def _octets(raw: bytes | Octets) -> Octets:

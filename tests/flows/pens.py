@@ -171,10 +171,21 @@ class Pen:
         key.write_bytes(credential(self.domain).issued.key_pem)
         certificate.write_bytes(credential(self.domain).issued.pem)
         content.write_bytes(signed)
-        command = ["openssl", "cms", "-sign", "-binary", "-in", content, "-signer", certificate, "-inkey", key]
+        command: list[str | Path] = [
+            "openssl",
+            "cms",
+            "-sign",
+            "-binary",
+            "-in",
+            content,
+            "-signer",
+            certificate,
+            "-inkey",
+            key,
+        ]
         chain = folder / "chain.pem"
         chain.write_bytes(credential(self.domain).issued.chain_pem)
-        more = ["-certfile", chain, "-outform", "DER", *options]
+        more: list[str | Path] = ["-certfile", chain, "-outform", "DER", *options]
         done = subprocess.run([*command, *more], capture_output=True, check=True, timeout=60)
         boundary = f"xx{self.ids.token()}".encode()
         return b"".join(
