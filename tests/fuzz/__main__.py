@@ -40,10 +40,11 @@ def fuzz(properties: tuple[Callable[[], None], ...], seconds: float, first_seed:
     Returns:
         How many rounds of ROUND examples there were.
     """
+    patient = [PATIENT(each) for each in properties]
     end = time.monotonic() + seconds
     rounds = 0
     while rounds < len(properties) or time.monotonic() < end:
-        PATIENT(seed(first_seed + rounds)(properties[rounds % len(properties)]))()
+        seed(first_seed + rounds)(patient[rounds % len(patient)])()
         rounds += 1
     return rounds
 
