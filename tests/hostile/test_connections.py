@@ -15,7 +15,7 @@ from tests.hostile.talk import Talk
 from tests.lab.labs import Lab
 from tests.lab.waiting import until
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("hostile")]
+pytestmark = pytest.mark.lab
 
 SENDER, RECIPIENT, STRANGER = "carla@alfa.example", "carla@beta.example", "qualcuno@mail.example"
 PER_ADDRESS = 50

@@ -14,7 +14,7 @@ from tests.hostile.conftest import Room
 from tests.lab.labs import Lab
 from tests.lab.waiting import until
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("hostile")]
+pytestmark = pytest.mark.lab
 
 ALARM, LOADED = "provider index not loaded", "provider index loaded"
 

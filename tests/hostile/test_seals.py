@@ -22,7 +22,7 @@ from tests.hostile.talk import Answer, Talk
 from tests.lab.labs import Lab
 from tests.lab.mail import openssl_verifies
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("hostile")]
+pytestmark = pytest.mark.lab
 
 SENDER, RECIPIENT = "bruno@beta.example", "bruno@alfa.example"
 ANSWER_SECONDS = 20

@@ -18,7 +18,7 @@ from tests.hostile.talk import Talk, dot_stuffed
 from tests.lab.labs import Lab, letter, running
 from tests.lab.waiting import until
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("large")]
+pytestmark = pytest.mark.lab
 
 MB = 1_000_000
 SIZE = 50 * MB
