@@ -9,7 +9,7 @@ from config.example import example_toml
 from config.load import ConfigurationError, Fault
 from config.reference import reference_markdown
 from config.settings import Settings
-from gateway.drivers.configuration import file_faults, read_settings
+from gateway.drivers.configuration import read_settings, read_usable_settings
 
 __all__ = [
     "DEFAULT_CONFIG",
@@ -39,16 +39,18 @@ def settings_or_exit(path: Path) -> Settings:
 
 def usable_settings_or_exit(path: Path) -> Settings:
     """The same, and say too what is wrong with the files that it names."""
-    settings = settings_or_exit(path)
-    if faults := tuple(file_faults(settings)):
-        raise _refused(path, faults)
-    return settings
+    try:
+        return read_usable_settings(path)
+    except ConfigurationError as error:
+        raise _refused(path, error.faults) from None
 
 
 def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Say everything that is wrong with a configuration."""
     settings = usable_settings_or_exit(config)
     typer.echo(f"{config}: good, for {settings.provider.name} ({settings.provider.domain})")
+    if not settings.index.file.is_file():
+        typer.echo(f"{config}: index.file: {settings.index.file}: not there yet; until it is, no mail is taken (451)")
 
 
 def example_config(

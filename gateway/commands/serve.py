@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from pathlib import Path
+import signal
+from functools import partial
 
 import typer
 
-from config.load import ConfigurationError
-from gateway.app import AlreadyRunning, Gateway
+from config.settings import Settings
+from gateway.app.gateway import Gateway
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption, usable_settings_or_exit
-from gateway.drivers.configuration import read_settings
+from gateway.drivers.configuration import read_usable_settings
 from gateway.drivers.logs import start_logging
 from receipts.errors import GatewayError
 
@@ -20,16 +21,27 @@ log = logging.getLogger(__name__)
 
 def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Run one provider until SIGTERM, which finishes what began. SIGHUP reloads certificate, index and routes."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     settings = usable_settings_or_exit(config)
-    start_logging(settings.log.level, settings.log.format, settings.log.file)
     try:
-        asyncio.run(_serve(config))
-    except (AlreadyRunning, ConfigurationError, GatewayError, OSError, ValueError) as error:
-        log.critical("cannot serve", exc_info=error)
-        typer.echo(f"{config}: {error}", err=True)
+        start_logging(settings.log.level, settings.log.format, settings.log.file)
+        asyncio.run(_serve(settings, partial(read_usable_settings, config)))
+    except (GatewayError, OSError) as error:
+        reason = _reason(error)
+        log.critical("cannot serve", extra={"reason": reason})
+        typer.echo(f"{config}: cannot serve: {reason}", err=True)
         raise typer.Exit(1) from None
 
 
-async def _serve(config: Path) -> None:
-    gateway = Gateway(read_settings(config), lambda: read_settings(config))
-    await gateway.run()
+async def _serve(settings: Settings, reread: partial[Settings]) -> None:
+    await Gateway(settings, reread).run()
+
+
+def _reason(error: BaseException | None) -> str:
+    """The error and what it comes from, in one line: the outer says what could not be done, the inner why."""
+    said: list[str] = []
+    while error is not None:
+        lines = str(error).splitlines()
+        said += lines[:1] if lines and lines[0] not in said else []
+        error = error.__cause__
+    return ": ".join(said)

@@ -9,7 +9,7 @@ from config.load import ConfigurationError, Fault, load_settings
 from config.settings import Settings
 from gateway.drivers.keyfiles import KeyRefused, refuse_readable_by_others
 
-__all__ = ["file_faults", "read_settings"]
+__all__ = ["file_faults", "read_settings", "read_usable_settings"]
 
 
 def read_settings(path: Path) -> Settings:
@@ -26,8 +26,23 @@ def read_settings(path: Path) -> Settings:
     return load_settings(text, os.environ, path.absolute().parent)
 
 
+def read_usable_settings(path: Path) -> Settings:
+    """The same, with a look at the files that it names.
+
+    Raises:
+        ConfigurationError: with everything wrong.
+    """
+    settings = read_settings(path)
+    if faults := tuple(file_faults(settings)):
+        raise ConfigurationError(faults)
+    return settings
+
+
 def file_faults(settings: Settings) -> Iterator[Fault]:
-    """What is wrong with the files that a configuration names, as far as their folder entry tells."""
+    """What is wrong with the files that a configuration names, as far as their folder entry tells.
+
+    The index may be missing: a provider can start without, and waits for it (D6).
+    """
     relay, signing = settings.relay, settings.signing
     secret = {
         "tls.key_file": settings.tls.key_file,
@@ -39,7 +54,6 @@ def file_faults(settings: Settings) -> Iterator[Fault]:
         "signing.chain_file": signing.chain_file,
         "tls.certificate_file": settings.tls.certificate_file,
         "trust.ca_file": settings.trust.ca_file,
-        "index.file": settings.index.file,
         "index.signer_ca_file": settings.index.signer_ca_file,
         "relay.tls_ca_file": relay.tls_ca_file,
         **{f"relay.routes.{number}.tls_ca_file": route.tls_ca_file for number, route in enumerate(relay.routes)},

@@ -83,7 +83,7 @@ def _server_context(certificate_file: Path, key_file: Path) -> ssl.SSLContext:
     try:
         context.load_cert_chain(certificate_file, key_file, password=_no_password)
     except OSError as error:
-        raise OSError(f"{certificate_file}, {key_file}: {_reason(error)}") from error
+        raise OSError(f"{certificate_file}, {key_file}: {_reason(error)}") from None
     return context
 
 

@@ -103,21 +103,22 @@ class RelayWorker:
         self._wake.set()
 
     async def stop(self, grace: timedelta = timedelta(seconds=20)) -> None:
-        """Begin nothing more, finish what is under way, give back the rest (D33)."""
+        """Begin nothing more, finish what is under way, give back the rest (D33). Never raises."""
         self._stopping = True
         if self._poller is not None:
             self._poller.cancel()
             await asyncio.gather(self._poller, return_exceptions=True)
         for lane in self._lanes.values():
-            for consignment in lane.waiting:
-                self._surplus.extend(row.id for row in consignment.rows)
             lane.waiting.clear()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=grace.total_seconds())
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        await self._give_back()
+        try:
+            await self._storage.write(lambda connection: outbox.release_owner(connection, self._lease.owner))
+        except TemporaryError as error:
+            log.warning("messages in hand stay with this process until their lease ends", exc_info=error)
 
     @property
     def in_hand(self) -> int:

@@ -1,0 +1,1 @@
+"""One provider, put together and run."""

@@ -1,0 +1,214 @@
+"""The parts of one provider: every collaborator is made here, from settings, and handed to those who need it."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from config.settings import Settings
+from gateway.app import terms
+from gateway.app.ports import Ports
+from gateway.drivers.dialer import Dialer
+from gateway.drivers.resolver import MailResolver
+from gateway.drivers.smtp_client import ClientLimits, SmtpClient
+from gateway.drivers.sources import RandomIds, SystemClock
+from gateway.drivers.tls import ClientContexts, ServerTls
+from gateway.flows.effects import Lease, Leased
+from gateway.flows.holders import Holders
+from gateway.flows.inspection import Inspector
+from gateway.flows.issue import Identity, Issuer
+from gateway.flows.local_domains import LocalDomains
+from gateway.flows.maildrops import Maildrops
+from gateway.flows.receive import ReceiveFlow
+from gateway.flows.recipients import Recipients
+from gateway.flows.relay import RelayFlow
+from gateway.flows.room import Room
+from gateway.flows.sessions import LiveSessions
+from gateway.flows.signin import SignIn
+from gateway.flows.submit import SubmitFlow
+from gateway.mailbox.pop3 import Pop3Server
+from gateway.smtp.hardening import Budget
+from gateway.smtp.relay_server import RelayServer
+from gateway.smtp.submission import SubmissionServer
+from gateway.storage import outbox
+from gateway.storage.engine import Storage
+from gateway.storage.sink import ContentSink
+from gateway.web.pages import Health, application
+from gateway.web.server import WebServer
+from gateway.workers.relay import RelayWorker
+from gateway.workers.ticks import Ticks
+from providers.sync import IndexFile
+
+__all__ = ["Parts"]
+
+LOOKED_AT = timedelta(seconds=2)
+"""How soon a new domain, a new index and a full disk are seen."""
+SESSIONS_LOOKED_AT = timedelta(seconds=5)
+
+
+class Parts:
+    """All that works in one provider; nothing does yet.
+
+    Args:
+        owner: the name of this process in leases.
+
+    Raises:
+        KeyRefused, OSError: a key, a certificate or an authority cannot be used; the text names its file.
+    """
+
+    def __init__(self, settings: Settings, storage: Storage, owner: str) -> None:
+        self.settings = settings
+        self.storage = storage
+        self.lease = Lease(owner, timedelta(seconds=settings.relay.lease_seconds))
+        self.clock = SystemClock(ZoneInfo(settings.provider.time_zone))
+        self.ids = RandomIds()
+        self.tls = ServerTls(settings.tls.certificate_file, settings.tls.key_file)
+        self.index = IndexFile(settings.index.file, terms.trust(settings.index.signer_ca_file).anchors, self.clock.now)
+        self.local_domains = LocalDomains(storage)
+        self.room = Room(
+            storage,
+            terms.data_folder(settings),
+            max_rows=settings.limits.max_outbox_messages,
+            min_free_bytes=settings.limits.min_free_disk_bytes,
+        )
+        provider = settings.provider
+        self.issuer = Issuer(
+            Identity(name=provider.name, domain=provider.domain, service_address=provider.service_address),
+            terms.signer(settings),
+            self.ids,
+        )
+        self._make_flows()
+        self._make_relay()
+        self._make_servers()
+        self._make_ticks()
+
+    def _make_flows(self) -> None:
+        self.submit = SubmitFlow(
+            storage=self.storage,
+            directory=self.index.directory,
+            issuer=self.issuer,
+            clock=self.clock,
+            ids=self.ids,
+            handover=self._handover,
+            settings=terms.submit_settings(self.settings, self.lease),
+        )
+        self.receive = ReceiveFlow(
+            storage=self.storage,
+            inspector=Inspector(terms.trust(self.settings.trust.ca_file), self.index.directory),
+            issuer=self.issuer,
+            clock=self.clock,
+            ids=self.ids,
+            handover=self._handover,
+            settings=terms.receive_settings(self.settings, self.lease),
+        )
+
+    def _make_relay(self) -> None:
+        host, relay = self.settings.provider.domain, self.settings.relay
+        self.contexts = ClientContexts()
+        self.client = SmtpClient(
+            host,
+            Dialer(closed=relay.closed),
+            self.contexts,
+            ClientLimits(connections_per_peer=relay.connections_per_peer),
+        )
+        self.resolver = MailResolver(
+            terms.routes(self.settings),
+            own_names=(host,),
+            ca_file=None if relay.tls_ca_file is None else str(relay.tls_ca_file),
+        )
+        flow = RelayFlow(
+            storage=self.storage,
+            find=self.resolver.find,
+            send=self.client.send,
+            receive=self.receive,
+            issuer=self.issuer,
+            clock=self.clock,
+            ids=self.ids,
+            handover=self._handover,
+            settings=terms.relay_settings(self.settings, self.lease),
+        )
+        self.worker = RelayWorker(
+            storage=self.storage,
+            relay=flow,
+            clock=self.clock,
+            lease=self.lease,
+            is_local=self.local_domains.__contains__,
+        )
+
+    def _make_servers(self) -> None:
+        domain, limits = self.settings.provider.domain, terms.smtp_limits(self.settings)
+        budget, holders = Budget(limits.max_in_flight_bytes), Holders(self.storage)
+        self.sign_in = SignIn(holders.credentials, self.clock, terms.sign_in_limits(self.settings))
+        self.live = LiveSessions(holders.active_among)
+        self.submission = SubmissionServer(
+            hostname=domain,
+            domain=domain,
+            tls=self.tls.context,
+            limits=limits,
+            budget=budget,
+            sign_in=self.sign_in,
+            submit=self.submit,
+            open_sink=self._open_sink,
+            has_room=self.room,
+            live=self.live,
+        )
+        self.incoming = RelayServer(
+            hostname=domain,
+            domain=domain,
+            tls=self.tls.context,
+            limits=limits,
+            budget=budget,
+            check=Recipients(self.storage, self.index.directory, self.clock),
+            receive=self.receive,
+            open_sink=self._open_sink,
+        )
+        self.pop3 = Pop3Server(
+            sign_in=self.sign_in,
+            maildrops=Maildrops(self.storage),
+            tls=self.tls.context,
+            limits=terms.mailbox_limits(self.settings),
+            live=self.live,
+        )
+        self.web = WebServer(application(self._health, self._published_index), self.tls.context)
+
+    def _make_ticks(self) -> None:
+        self.ticks = Ticks(self.storage, self.clock, owner=self.lease.owner)
+        self.ticks.every(LOOKED_AT, self.room.look, "room")
+        self.ticks.every(LOOKED_AT, self.local_domains.look, "domains")
+        self.ticks.every(LOOKED_AT, self._refresh_index, "index")
+        self.ticks.every(SESSIONS_LOOKED_AT, self.live.sweep, "sessions")
+
+    async def look(self) -> None:
+        """See index, domains and room for the first time. An index that is not good stops nothing (D6)."""
+        await self._refresh_index()
+        await self.local_domains.look()
+        await self.room.look()
+
+    async def answer(self, ports: Ports) -> None:
+        """Let the servers answer on their ports."""
+        for service, implicit_tls in (("submission", False), ("submissions", True)):
+            for opened in ports.of(service):
+                await self.submission.serve(opened, implicit_tls=implicit_tls)
+        for opened in ports.of("smtp"):
+            await self.incoming.serve(opened)
+        for service, implicit_tls in (("pop3", False), ("pop3s", True)):
+            for opened in ports.of(service):
+                await self.pop3.serve(opened, implicit_tls=implicit_tls)
+        self.web.take(ports.of("https"))
+        await self.web.start()
+
+    def _handover(self, leased: Sequence[Leased]) -> None:
+        self.worker.handover(leased)
+
+    def _open_sink(self) -> ContentSink:
+        return ContentSink(self.storage, self.clock.now)
+
+    async def _refresh_index(self) -> None:
+        await asyncio.to_thread(self.index.refresh)
+
+    async def _health(self) -> Health:
+        waiting = await self.storage.read(outbox.count)
+        return Health(storage=True, index=self.index.loaded, queue=waiting.rows)
+
+    def _published_index(self) -> bytes | None:
+        return self.index.data if self.settings.index.publish else None

@@ -1,0 +1,160 @@
+"""The settings in the terms of those who keep to them."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import make_url
+
+from config.settings import Settings
+from gateway.drivers.keyfiles import KeyRefused, load_certificates
+from gateway.drivers.resolver import Route, RouteTable
+from gateway.drivers.signers import load_signer
+from gateway.drivers.tls import TlsPolicy
+from gateway.flows.effects import Lease
+from gateway.flows.failures import FailureLimits
+from gateway.flows.receive import ReceiveSettings
+from gateway.flows.relay import RelaySettings
+from gateway.flows.signin import SignInLimits
+from gateway.flows.submit import SubmitSettings
+from gateway.mailbox.limits import MailboxLimits
+from gateway.points.relay import Pauses
+from gateway.smtp.limits import Limits
+from providers.chains import Trust
+from providers.sealing import Signer
+
+__all__ = [
+    "data_folder",
+    "mailbox_limits",
+    "receive_settings",
+    "relay_settings",
+    "routes",
+    "sign_in_limits",
+    "signer",
+    "smtp_limits",
+    "submit_settings",
+    "trust",
+]
+
+
+def trust(file: Path) -> Trust:
+    """Raises KeyRefused if the file holds no certificates."""
+    return Trust(tuple(certificate.public_bytes(Encoding.DER) for certificate in load_certificates(file)))
+
+
+def signer(settings: Settings) -> Signer:
+    """Raises KeyRefused if key, password and certificates are not there or do not fit."""
+    signing = settings.signing
+    password = None if signing.password_file is None else _password(signing.password_file)
+    return load_signer(signing.key_file, signing.certificate_file, signing.chain_file, password)
+
+
+def _password(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            password = opened.readline(1_000).rstrip(b"\r\n")
+    except OSError as error:
+        raise KeyRefused(f"{file}: {error.strerror}") from error
+    if not password:
+        raise KeyRefused(f"{file}: its first line is empty")
+    return password
+
+
+def data_folder(settings: Settings) -> Path | None:
+    """Where the database fills the disk; None if that is on another host."""
+    url = make_url(settings.storage.url)
+    return Path(url.database).parent if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def routes(settings: Settings) -> RouteTable:
+    return RouteTable(
+        [
+            Route(
+                domain=route.domain,
+                host=route.host,
+                port=route.port,
+                tls=None if route.tls is None else TlsPolicy(route.tls),
+                ca_file=None if route.tls_ca_file is None else str(route.tls_ca_file),
+            )
+            for route in settings.relay.routes
+        ],
+        closed=settings.relay.closed,
+    )
+
+
+def submit_settings(settings: Settings, lease: Lease) -> SubmitSettings:
+    return SubmitSettings(
+        host=settings.provider.domain,
+        max_total_bytes=settings.limits.max_total_bytes,
+        show_address=settings.policy.received_shows_address,
+        lease=lease,
+        ordinary_expiry=timedelta(days=settings.relay.ordinary_days),
+    )
+
+
+def receive_settings(settings: Settings, lease: Lease) -> ReceiveSettings:
+    policy = settings.policy
+    return ReceiveSettings(
+        host=settings.provider.domain,
+        ordinary_mail=policy.ordinary_mail,
+        max_envelope_age=timedelta(hours=policy.max_envelope_age_hours),
+        max_envelope_ahead=timedelta(minutes=policy.max_envelope_ahead_minutes),
+        receipt_expiry=timedelta(days=settings.relay.receipt_days),
+        lease=lease,
+    )
+
+
+def relay_settings(settings: Settings, lease: Lease) -> RelaySettings:
+    relay = settings.relay
+    return RelaySettings(
+        host=settings.provider.domain,
+        lease=lease,
+        pauses=Pauses(
+            put_off=timedelta(seconds=relay.first_retry_seconds),
+            longest=timedelta(seconds=relay.max_retry_seconds),
+        ),
+    )
+
+
+def smtp_limits(settings: Settings) -> Limits:
+    limits = settings.limits
+    return Limits(
+        max_message_bytes=limits.max_message_bytes,
+        max_recipients=limits.max_recipients,
+        max_in_flight_bytes=limits.max_in_flight_bytes,
+        max_connections=limits.max_connections,
+        max_connections_per_address=limits.max_connections_per_address,
+        max_unauthenticated_connections=limits.max_unauthenticated_connections,
+        max_bad_commands=limits.max_bad_commands,
+        session_seconds=limits.session_seconds,
+        command_seconds=limits.command_seconds,
+        min_data_bytes_per_second=limits.min_data_bytes_per_second,
+        messages_per_hour=limits.messages_per_hour,
+        messages_per_day=limits.messages_per_day,
+        recipients_per_hour=limits.recipients_per_hour,
+        recipients_per_day=limits.recipients_per_day,
+    )
+
+
+def mailbox_limits(settings: Settings) -> MailboxLimits:
+    limits = settings.limits
+    return MailboxLimits(
+        max_connections=limits.max_connections,
+        max_connections_per_address=limits.max_connections_per_address,
+        max_unauthenticated=limits.max_unauthenticated_connections,
+        max_bad_commands=limits.max_bad_commands,
+        session_seconds=limits.session_seconds,
+    )
+
+
+def sign_in_limits(settings: Settings) -> SignInLimits:
+    sign_in = settings.sign_in
+    return SignInLimits(
+        queue=sign_in.max_waiting,
+        remembered=timedelta(seconds=sign_in.remembered_seconds),
+        failures=FailureLimits(
+            per_account_and_address=sign_in.max_failures,
+            per_address=sign_in.max_failures_per_address,
+            window=timedelta(seconds=sign_in.failure_seconds),
+        ),
+    )
