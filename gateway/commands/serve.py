@@ -1,6 +1,7 @@
 """``ceralacca serve``: run one provider."""
 
 import asyncio
+import gc
 import logging
 import signal
 from functools import partial
@@ -18,6 +19,9 @@ __all__ = ["serve"]
 
 log = logging.getLogger(__name__)
 
+COLLECTOR_THRESHOLDS = (20_000, 20, 20)
+"""Objects before the youngest are looked at, and how often before the older ones are (gc.set_threshold)."""
+
 
 def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Run one provider until SIGTERM, which finishes what began. SIGHUP reloads certificate, index and routes."""
@@ -34,7 +38,18 @@ def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 
 async def _serve(settings: Settings, reread: partial[Settings]) -> None:
+    _relieve_collector()
     await Gateway(settings, reread).run()
+
+
+def _relieve_collector() -> None:
+    """Spare what is there for good, and look for cycles less often: flows make many objects and hardly a cycle.
+
+    With the interpreter's own thresholds the collector takes a tenth of a flow's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTOR_THRESHOLDS)
 
 
 def _reason(error: BaseException | None) -> str:
