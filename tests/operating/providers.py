@@ -180,6 +180,13 @@ class Provider:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def route(self, to: "Provider", port: int) -> None:
+        """Let mail for another provider go to this port."""
+        text = self.config.read_text()
+        before, mark, after = text.partition(f'domain = "{to.plan.domain}"\nhost = "localhost"\nport = ')
+        assert mark
+        self.config.write_text(f"{before}{mark}{port}\n{after.partition(chr(10))[2]}")
+
     def configure(self, old: str, new: str) -> None:
         """Change the configuration file."""
         text = self.config.read_text()
