@@ -14,13 +14,21 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from gateway.storage.batch import Batch
 from gateway.storage.errors import UnsafeStorage
 
-__all__ = ["Durability", "durability", "engines", "is_passing", "is_unavailable"]
+__all__ = ["Durability", "connecting", "durability", "engines", "is_passing", "is_unavailable"]
 
 BUSY_MILLISECONDS: Final = 10_000
 READER_CACHE_KIB: Final = 4_000
 WRITER_CACHE_KIB: Final = 16_000
 LOCK_MILLISECONDS: Final = 5_000
 STATEMENT_MILLISECONDS: Final = 60_000
+PATIENCE: Final = {
+    "connect_timeout": 10,
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # milliseconds
+}
+"""Else libpq waits two hours for a server whose host has vanished, and whoever waits for it, too."""
 PASSING: Final = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
 
 
@@ -44,11 +52,16 @@ def engines(url: URL, info: Any, readers: int) -> tuple[Engine, Engine]:
         event.listen(reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
         event.listen(writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     else:
-        reader = create_engine(url, pool_size=2 * readers, max_overflow=2 * readers)
-        writer = create_engine(url, pool_size=1, max_overflow=1)
+        reader = create_engine(url, pool_size=2 * readers, max_overflow=2 * readers, connect_args=connecting(url))
+        writer = create_engine(url, pool_size=1, max_overflow=1, connect_args=connecting(url))
         _on_connect(reader, lambda raw: _prepare_postgresql(raw, read_only=True), info)
         _on_connect(writer, lambda raw: _prepare_postgresql(raw, read_only=False), info, writes=True)
     return reader, writer
+
+
+def connecting(url: URL) -> dict[str, int]:
+    """How long to wait for a PostgreSQL that does not answer, unless ``url`` says so itself."""
+    return {name: value for name, value in PATIENCE.items() if name not in url.query}
 
 
 def _on_connect(engine: Engine, prepare: Any, info: Any, *, writes: bool = False) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from gateway.storage.drivers import connecting
 from gateway.storage.errors import StorageUnavailable
 from receipts.errors import GatewayError
 
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 NAMESPACE: Final = 0x6365726C  # of our advisory locks, among those of others in the same database
 MOST_PROCESSES: Final = 100  # of one name
 KEEPALIVE: Final = ("tcp_keepalives_idle = 20", "tcp_keepalives_interval = 10", "tcp_keepalives_count = 3")
-"""A host that vanished loses its name within a minute."""
+"""On the server's side: a host that vanished loses its name within a minute."""
 
 
 class AlreadyRunning(GatewayError):
@@ -97,7 +98,7 @@ class _Database(Tenure):
 
     def __init__(self, url: URL, wanted: str) -> None:
         self._engine = create_engine(
-            url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 10}
+            url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=connecting(url)
         )
         self._connection: Connection | None = None
         try:

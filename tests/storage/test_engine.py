@@ -136,3 +136,16 @@ def test_an_unsafe_sqlite_is_refused() -> None:
     """What stands in memory alone has no write-ahead log."""
     with pytest.raises(UnsafeStorage, match="journal_mode=memory"):
         Storage.open("sqlite://", migrate=True)
+
+
+def test_a_postgresql_whose_host_has_vanished_is_not_waited_for_long(postgresql_url: str) -> None:
+    storage = Storage.open(f"{postgresql_url}&tcp_user_timeout=7000")
+
+    def settings(connection: Connection) -> dict[str, str]:
+        found: dict[str, str] = connection.connection.dbapi_connection.info.get_parameters()  # type: ignore[union-attr]
+        return found
+
+    for found in (storage.read_now(settings), storage.write_now(settings)):
+        assert (found["connect_timeout"], found["keepalives_idle"]) == ("10", "20")
+        assert found["tcp_user_timeout"] == "7000"  # the operator's own
+    storage.close()
