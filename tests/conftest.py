@@ -22,7 +22,7 @@ settings.load_profile("tests")
 
 @pytest.fixture(scope="session")
 def postgresql_cluster() -> Iterator[postgresql.Cluster]:
-    """A PostgreSQL of this session; the tests that need it are left out, by name, where none is installed."""
+    """A PostgreSQL for the whole run; the tests that need it are left out, by name, where none is installed."""
     if postgresql.binaries() is None:
         message = "PostgreSQL is not installed (apt: postgresql)"
         if os.environ.get("CI") == "true":
