@@ -210,7 +210,7 @@ class ReceiveFlow:
     def _receipt(self, taking: Taking, known: _Known) -> Taking:
         inspection, service_box = taking.inspection, known.service_box
         if inspection.kind is ArrivalKind.SERVICE_RECEIPT and service_box is None:
-            raise TemporaryError("there is no service mailbox; make one with `ceralacca account add --kind service`")
+            raise TemporaryError("there is no service mailbox; `ceralacca domain add` with its domain makes it")
         new = [path for path in taking.paths if path not in known.had_before]
         if new:
             taking.filed = file_receipt(

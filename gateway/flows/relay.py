@@ -193,10 +193,9 @@ class RelayFlow:
         effects = Effects(at=at, ids=self._ids)
         for row, outcome, due in later:
             shown = fields(row, outcome) | {"attempts": row.attempts + 1, "again_at": due}
-            if outcome.stage is Stage.TLS:
+            if outcome.stage is Stage.TLS and row.last_reply != said(outcome):
                 log.error("no secure channel to a peer", extra=shown)
-                if row.last_reply != said(outcome):
-                    effects.register(entry(Event.ALARM, row, at, self._provider, f"no secure channel: {outcome.text}"))
+                effects.register(entry(Event.ALARM, row, at, self._provider, f"no secure channel: {outcome.text}"))
             else:
                 log.info("relay postponed", extra=shown)
 
