@@ -1,4 +1,4 @@
-"""How flows work: again when a fact changed under them, in a thread when a message is large (D23)."""
+"""How flows work: again when a fact changed under them (D23), in a thread when a message may take time (D37)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,12 @@ T = TypeVar("T")
 
 ATTEMPTS = 5
 LARGE = 1_000_000
-"""Bytes of a message from which on reading, hashing and sealing would hold up the others in the event loop."""
+"""Bytes of a message from which on it is not copied, nor made a content of its own, because of its size (D20)."""
+AT_ONCE = 32_000
+"""Bytes of a message up to which it is read, hashed and sealed in the event loop.
+
+A stranger's message of 400 kB may have 10,000 parts or 50,000 fields, which take half a second (D37).
+"""
 
 
 async def until_settled(flow: Callable[[], Awaitable[T]]) -> T:
@@ -31,7 +36,7 @@ async def until_settled(flow: Callable[[], Awaitable[T]]) -> T:
 
 
 async def deliberate(size: int, act: Callable[[], T]) -> T:
-    """The result of ``act``, which reads a message of ``size`` bytes: at once, or in a thread if it is large."""
-    if size <= LARGE:
+    """The result of ``act``, which reads a message of ``size`` bytes: at once, or in a thread if it may take time."""
+    if size <= AT_ONCE:
         return act()
     return await asyncio.to_thread(act)
