@@ -4,6 +4,7 @@ import contextlib
 import secrets
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -11,6 +12,8 @@ import pytest
 
 from tests.hostile.boxes import Inbox
 from tests.hostile.conftest import Room
+from tests.hostile.mail import BODIES, HEADERS
+from tests.hostile.probe import Probe
 from tests.hostile.talk import Talk
 from tests.lab.labs import Lab
 from tests.lab.waiting import until
@@ -111,6 +114,37 @@ def test_many_slow_clients_keep_nobody_waiting(lab: Lab) -> None:
             for talk in talks:
                 talk.send(byte)
             assert flow_seconds(lab) < 30
+
+
+@pytest.mark.parametrize("case", ["10,000 parts", "100,000 fields"])
+def test_messages_that_take_time_keep_nobody_waiting(lab: Lab, case: str, room: Room) -> None:
+    """Strangers send one after the other of what takes longest to take apart; the others hardly notice (D37).
+
+    It is for nobody whom there is, so that it is looked into and refused, and fills no mailbox.
+    """
+    room.megabytes = 200
+    message = f"From: {STRANGER}\r\n{(BODIES | HEADERS)[case]('x')}".encode()
+    over, probe = threading.Event(), Probe(port_of(lab, "smtp"))
+
+    def send() -> None:
+        with Talk(port_of(lab, "smtp"), source="127.0.0.3").greeted() as talk:
+            while not over.is_set():
+                assert talk.begin("x@beta.example", ["nessuno@alfa.example"]).chunk(message).code == 550
+
+    threads = [threading.Thread(target=each) for each in (send, send, send, probe.run)]
+    for thread in threads:
+        thread.start()
+    try:
+        flows = [flow_seconds(lab) for _ in range(10)]
+    finally:
+        over.set()
+        often, slowest = probe.stop()
+        for thread in threads:
+            thread.join()
+    print(f"{case}: NOOP within {1000 * often:.0f} ms 99 times of 100, at worst {1000 * slowest:.0f} ms;", end=" ")
+    print(f"flows {sorted(round(seconds, 2) for seconds in flows)} s")
+    assert often < 1
+    assert max(flows) < 15
 
 
 @BOTH

@@ -4,16 +4,14 @@ import base64
 import os
 import poplib
 import secrets
-import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from unittest.mock import patch
 
 import pytest
 
 from gateway.lab.processes import forget_peak, usage
+from tests.hostile.probe import Probe
 from tests.hostile.talk import Talk, dot_stuffed
 from tests.lab.labs import Lab, letter, running
 from tests.lab.waiting import until
@@ -25,7 +23,6 @@ SIZE = 50 * MB
 MOST = 4 * SIZE / MB  # MB beyond idle, in each process (D20)
 SENDER, RECIPIENT = "anna@alfa.example", "anna@beta.example"
 PIECE = 64 * 1024
-PROBE_SECONDS = 0.01
 LATE_SECONDS, LATEST_SECONDS = 0.25, 2.0
 """For 99 of 100 commands, and for the slowest. The aim is 0.1 (D37); a busy machine adds its own."""
 
@@ -71,31 +68,6 @@ def accents() -> bytes:
 
 def dots() -> bytes:
     return b"\r\n" + (b"." * 60 + b"\r\n") * (SIZE // 62)
-
-
-@dataclass
-class Probe:
-    """Asks a server for nothing, again and again, and takes the time."""
-
-    port: int
-    seconds: list[float] = field(default_factory=list)
-    _over: threading.Event = field(default_factory=threading.Event)
-
-    def run(self) -> None:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as server, server.makefile("rb") as answers:
-            server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            answers.readline()
-            while not self._over.wait(PROBE_SECONDS):
-                began = time.monotonic()
-                server.sendall(b"NOOP\r\n")
-                assert answers.readline().startswith(b"250")
-                self.seconds.append(time.monotonic() - began)
-
-    def stop(self) -> tuple[float, float]:
-        """The 99th of 100 and the slowest."""
-        self._over.set()
-        ordered = sorted(self.seconds)
-        return ordered[len(ordered) * 99 // 100], ordered[-1]
 
 
 @pytest.mark.timeout(600)
