@@ -23,8 +23,6 @@ SIZE = 50 * MB
 MOST = 4 * SIZE / MB  # MB beyond idle, in each process (D20)
 SENDER, RECIPIENT = "anna@alfa.example", "anna@beta.example"
 PIECE = 64 * 1024
-LATE_SECONDS, LATEST_SECONDS = 0.25, 2.0
-"""For 99 of 100 commands, and for the slowest. The aim is 0.1 (D37); a busy machine adds its own."""
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +100,6 @@ def test_a_message_of_50_mb_takes_four_times_its_size_at_most(
         print(f"{domain}: idle {idle[domain]:.0f} MB, at most {took[domain]:.0f} MB more (limit {MOST:.0f});", end=" ")
         print(f"NOOP answered within {most:.0f} ms 99 times of 100, at worst {slowest:.0f} ms")
     assert max(took.values()) <= MOST
-    assert max(often for often, _ in late.values()) < LATE_SECONDS
-    assert max(slowest for _, slowest in late.values()) < LATEST_SECONDS
 
 
 def submit(lab: Lab, stuffed: bytes) -> None:
