@@ -90,6 +90,13 @@ def _of_a_stranger(place: Place) -> None:
     place.publish(place.signed(ALFA, BETA, by=Authority.create([], NOW)))
 
 
+def _tampered(place: Place) -> None:
+    """One more domain for alfa, written into the file that alfa's index is signed in."""
+    signed = place.signed(ALFA, BETA)
+    assert BETA.encode() in signed
+    place.publish(signed.replace(BETA.encode(), b"beto.example"))
+
+
 def _a_folder(place: Place) -> None:
     place.file.unlink()
     place.file.mkdir()
@@ -100,8 +107,8 @@ def _a_pipe(place: Place) -> None:
     os.mkfifo(place.file)
 
 
-@pytest.mark.req("DIR-08")
-@pytest.mark.parametrize("damage", [_removed, _cut, _of_a_stranger, _a_folder, _a_pipe])
+@pytest.mark.req("DIR-08", "DIR-09")
+@pytest.mark.parametrize("damage", [_removed, _cut, _of_a_stranger, _tampered, _a_folder, _a_pipe])
 def test_a_bad_file_leaves_the_last_good_index_in_use_and_is_an_alarm(
     place: Place, damage: Callable[[Place], None], caplog: pytest.LogCaptureFixture
 ) -> None:
