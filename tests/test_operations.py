@@ -12,7 +12,8 @@ from gateway.cli import COMMANDS, load_command
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 SPOKEN = sorted(set(re.findall(r"\bceralacca ([a-z-]+(?: [a-z-]+)?)", PAGE)))
-EVENTS = re.findall(r"^\| `([^`]+)` \|", PAGE.split("## Alarms")[1], flags=re.MULTILINE)
+ALARMS = re.findall(r"^\| (`[^|]+) \|", PAGE.split("## Alarms")[1], flags=re.MULTILINE)
+EVENTS = [event for cell in ALARMS for event in re.findall("`([^`]+)`", cell)]
 SOURCES = "".join(
     file.read_text() for package in ("gateway", "providers") for file in sorted((ROOT / package).rglob("*.py"))
 )

@@ -6,8 +6,9 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from config.settings import Settings
@@ -16,16 +17,22 @@ from gateway.app.ports import Ports
 from gateway.app.reload import Reload
 from gateway.storage.engine import Storage
 from gateway.storage.tenure import hold_name
+from receipts.errors import GatewayError
 
-__all__ = ["Gateway"]
+__all__ = ["Gateway", "LeftBehind"]
 
 log = logging.getLogger(__name__)
 
 ANSWERING_SECONDS: Final = 20.0  # for messages on their way in when the stop comes
 RELAYING: Final = timedelta(seconds=10)  # for messages on their way out
 CLIENT_SECONDS: Final = 5.0  # for the farewells to other servers
-CLOSING_SECONDS: Final = 10.0  # for a database that does not answer
+LAST_WRITES_SECONDS: Final = 5.0  # beyond that, for a database that may hang
+CLOSING_SECONDS: Final = 5.0  # for the threads that wait for it
 NAME_RENEWED: Final = timedelta(seconds=5)
+
+
+class LeftBehind(GatewayError):
+    """The database hung while the process stopped: threads wait for it still, and would for ever."""
 
 
 class Gateway:
@@ -42,6 +49,7 @@ class Gateway:
 
         Raises:
             GatewayError, OSError: it cannot start; the text says why. Nothing has been answered.
+            LeftBehind: it has stopped as far as it could.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):  # before any port answers: who sees one may send a signal
@@ -75,17 +83,19 @@ async def serving(settings: Settings) -> AsyncIterator[Parts]:
     """
     async with contextlib.AsyncExitStack() as last_to_first:
         tenure = hold_name(settings.storage.url, f"{socket.gethostname()}:{settings.provider.domain}")
-        last_to_first.callback(_in_time, tenure.release)
+        last_to_first.callback(_let_go, tenure.release)
         storage = Storage.open(settings.storage.url, migrate=True)
-        last_to_first.callback(_in_time, storage.close)
+        last_to_first.callback(_let_go, storage.close)
         parts = Parts(settings, storage, tenure.name)
         last_to_first.callback(parts.sign_in.close)
         await parts.look()
         ports = Ports(settings.listen)
         last_to_first.callback(ports.close)
         last_to_first.push_async_callback(parts.client.close, CLIENT_SECONDS)
-        last_to_first.push_async_callback(parts.ticks.stop)
-        last_to_first.push_async_callback(parts.worker.stop, RELAYING)
+        last_to_first.push_async_callback(_finish, parts.ticks.stop, LAST_WRITES_SECONDS)
+        last_to_first.push_async_callback(
+            _finish, partial(parts.worker.stop, RELAYING), RELAYING.total_seconds() + LAST_WRITES_SECONDS
+        )
         last_to_first.push_async_callback(_close_servers, parts)
         parts.ticks.every(NAME_RENEWED, lambda: asyncio.to_thread(tenure.renew), "name")
         parts.ticks.start()
@@ -108,13 +118,22 @@ async def _close_servers(parts: Parts) -> None:
             log.error("a server did not close in order", exc_info=error)
 
 
-def _in_time(act: Callable[[], None]) -> None:
-    """Do what may hang when the database does, and leave it behind if it takes too long: the process ends anyway."""
+async def _finish(act: Callable[[], Awaitable[None]], seconds: float) -> None:
+    """Do what ends with a word to the database, which may hang."""
+    try:
+        async with asyncio.timeout(seconds):
+            await act()
+    except TimeoutError:
+        log.error("the database did not answer in time")
+
+
+def _let_go(act: Callable[[], None]) -> None:
+    """Raises LeftBehind if the database hangs, and this with it."""
     thread = threading.Thread(target=act, name="closing", daemon=True)
     thread.start()
     thread.join(CLOSING_SECONDS)
     if thread.is_alive():
-        log.error("the database did not let go in time")
+        raise LeftBehind("the database did not let go in time")
 
 
 def _announce(parts: Parts) -> None:

@@ -3,13 +3,14 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 from functools import partial
 
 import typer
 
 from config.settings import Settings
-from gateway.app.gateway import Gateway
+from gateway.app.gateway import Gateway, LeftBehind
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption, usable_settings_or_exit
 from gateway.drivers.configuration import read_usable_settings
 from gateway.drivers.logs import start_logging
@@ -39,7 +40,12 @@ def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 async def _serve(settings: Settings, reread: partial[Settings]) -> None:
     _relieve_collector()
-    await Gateway(settings, reread).run()
+    try:
+        await Gateway(settings, reread).run()
+    except LeftBehind as error:
+        log.critical("stopped without the database", extra={"reason": str(error)})
+        logging.shutdown()
+        os._exit(1)  # an orderly end would wait for its threads
 
 
 def _relieve_collector() -> None:

@@ -1,6 +1,7 @@
 """A PostgreSQL that can be stopped and started while a provider runs on it."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,19 @@ class Database:
     def start(self) -> None:
         _, options = (self.sockets / "data" / "postmaster.opts").read_text().strip().split(" ", 1)
         self._control("start", "--log", str(self.sockets / "log"), "--options", options.replace('"', "'"))
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Connections stand, and nothing is answered."""
+        postmaster = (self.sockets / "data" / "postmaster.pid").read_text().splitlines()[0]
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        for pid in (postmaster, *children):
+            os.kill(int(pid), signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in (*children, postmaster):
+                os.kill(int(pid), signal.SIGCONT)
 
     def _control(self, act: str, *options: str) -> None:
         programs = binaries()

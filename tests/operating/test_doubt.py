@@ -146,6 +146,17 @@ def test_a_provider_whose_database_is_gone_stops_in_order(stoppable: tuple[Datab
         assert "Traceback" not in "".join(str(line) for line in served.events("a server did not close in order"))
 
 
+def test_a_provider_whose_database_hangs_stops_all_the_same(stoppable: tuple[Database, Provider]) -> None:
+    postgres, alfa = stoppable
+    with alfa.serving() as served:
+        served.event("serving")
+        with postgres.hanging():
+            assert served.stop(60) == 1
+            assert served.events("stopped without the database")
+    with alfa.serving() as again:
+        assert again.stop() == 0
+
+
 def test_an_outage_does_not_fill_the_log(stoppable: tuple[Database, Provider]) -> None:
     postgres, alfa = stoppable
     with alfa.serving() as served:
