@@ -15,16 +15,15 @@ from sqlalchemy import Connection, Integer, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.storage.batch import Addition, Batch, batch_of
+from gateway.storage.chunks import ADD_CHUNK, ADD_CHUNK_SET, CHUNK
 from gateway.storage.errors import Conflict
 from gateway.storage.statements import Statement
-from gateway.storage.tables import bodies, body_contents, chunk_sets, content_chunks, contents
+from gateway.storage.tables import bodies, body_contents, content_chunks, contents
 from gateway.storage.values import micros
-from receipts.octets import WINDOW, InMemory, Octets, Source, Span
+from receipts.octets import InMemory, Octets, Source, Span
 
-__all__ = ["CHUNK", "LOADED_WHOLE", "StoredContent", "load", "load_many", "save", "save_many"]
+__all__ = ["LOADED_WHOLE", "StoredContent", "load", "load_many", "save", "save_many"]
 
-CHUNK: Final = WINDOW
-"""Bytes in one row."""
 LOADED_WHOLE: Final = 1_000_000
 """Contents up to this size come into memory with the message; larger ones are read as they are needed."""
 FRESH: Final = timedelta(hours=1) // timedelta(microseconds=1)
@@ -55,8 +54,6 @@ ADD_CONTENT: Final = _Contents(
         "postgresql": _greatest(postgresql.insert(contents), func.greatest),
     },
 )
-ADD_CHUNK_SET: Final = Addition(chunk_sets)
-ADD_CHUNK: Final = Addition(content_chunks)
 _ADD_BODY = Addition(bodies)
 _REFER = Addition(body_contents)
 _WHOLE = Integer()

@@ -5,20 +5,26 @@ passing over what others are about to refer to, and then asks, with those rows i
 them. Whoever adds a content that is being removed waits, and adds it anew.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from itertools import accumulate
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, exists, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, literal, select, tuple_
 
+from gateway.storage.chunks import REMOVED_AT_ONCE, remove_some
 from gateway.storage.tables import bodies, chunk_sets, contents, metadata
 from gateway.storage.values import micros
 
-__all__ = ["START", "Position", "Purged", "purge_unreferenced"]
+__all__ = ["MOST_BYTES", "START", "Position", "Purged", "Stage", "purge_unreferenced"]
 
 LIMIT: Final = 500
+"""Rows of one slice."""
+MOST_BYTES: Final = 8_000_000
+"""Bytes of one slice that stand in its rows, unless a single row has more."""
 
 
 class Stage(IntEnum):
@@ -56,14 +62,19 @@ def purge_unreferenced(
     """
     table = (bodies, contents, chunk_sets)[position.stage]
     key, made = _columns(table)
-    slice_ = select(key, made).where(made < micros(before)).order_by(made, key).limit(limit)
+    slice_ = select(key, made, _weight(table)).where(made < micros(before)).order_by(made, key).limit(limit)
     if position.after is not None:
         slice_ = slice_.where(tuple_(made, key) > tuple_(*position.after))
-    rows = connection.execute(slice_).all()
+    found = connection.execute(slice_).all()
+    rows = found[: _affordable([row[2] for row in found])]
     keys = [row[0] for row in rows]
     locked = select(key).where(key.in_(keys), made < micros(before)).order_by(key).with_for_update(skip_locked=True)
-    removed = _remove(connection, table, [row[0] for row in connection.execute(locked)]) if keys else 0
-    if len(rows) == limit:
+    removed, finished = (
+        _remove(connection, table, [row[0] for row in connection.execute(locked)]) if keys else (0, True)
+    )
+    if not finished:
+        return Purged(removed, position)
+    if len(rows) < len(found) or len(rows) == limit:
         return Purged(removed, Position(position.stage, (rows[-1][1], rows[-1][0])))
     following = position.stage + 1
     return Purged(removed, Position(Stage(following), None) if following in list(Stage) else None)
@@ -74,16 +85,38 @@ def _columns(table: Table) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
     return (table.c.sha256, table.c.touched_at) if table is contents else (table.c.id, table.c.created_at)
 
 
-def _remove(connection: Connection, table: Table, keys: Sequence[Any]) -> int:
+def _weight(table: Table) -> ColumnElement[int]:
+    """How many bytes stand in a row itself."""
+    if table is chunk_sets:
+        return literal(0)
+    return func.coalesce(func.length(table.c.parts if table is bodies else table.c.data), 0)
+
+
+def _affordable(weights: Sequence[int]) -> int:
+    """How many of these rows may be removed at once: at least one."""
+    sums = list(accumulate(weights))
+    return max(1, bisect_right(sums, MOST_BYTES))
+
+
+def _remove(connection: Connection, table: Table, keys: Sequence[Any]) -> tuple[int, bool]:
+    """Remove those of the rows that nobody refers to: how many, and whether that is all of them.
+
+    The chunks of a content stay, and are then a set to which nobody refers: such sets go a few chunks at a time.
+    """
     key, _ = _columns(table)
-    removal = delete(table).where(key.in_(keys), *(~exists().where(link == key) for link in _links(table)))
-    if table is not contents:
-        return connection.execute(removal).rowcount
-    gone = [row[0] for row in connection.execute(removal.returning(contents.c.chunk_set_id))]
-    chunked = [chunks for chunks in gone if chunks is not None]
-    if chunked:
-        connection.execute(delete(chunk_sets).where(chunk_sets.c.id.in_(chunked)))
-    return len(gone)
+    unwanted = key.in_(keys), *(~exists().where(link == key) for link in _links(table))
+    if table is not chunk_sets:
+        return connection.execute(delete(table).where(*unwanted)).rowcount, True
+    unwanted_sets = connection.execute(select(key).where(*unwanted).order_by(key)).scalars().all()
+    room = REMOVED_AT_ONCE
+    for removed, chunk_set in enumerate(unwanted_sets):
+        if not room:
+            return removed, False
+        count, gone = remove_some(connection, chunk_set, room)
+        if not gone:
+            return removed, False
+        room -= count
+    return len(unwanted_sets), True
 
 
 def _links(table: Table) -> list[ColumnElement[Any]]:

@@ -2,16 +2,20 @@
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, delete, update
+from sqlalchemy import Connection, bindparam, update
 
-from gateway.storage.batch import batch_of
-from gateway.storage.content import ADD_CHUNK, ADD_CHUNK_SET, ADD_CONTENT, CHUNK, StoredContent
+from gateway.storage import chunks
+from gateway.storage.chunks import CHUNK
+from gateway.storage.content import ADD_CONTENT, StoredContent
 from gateway.storage.engine import Storage
+from gateway.storage.errors import StorageUnavailable
 from gateway.storage.statements import Statement
-from gateway.storage.tables import chunk_sets, contents
+from gateway.storage.tables import contents
 from gateway.storage.values import micros
 
 __all__ = ["ContentSink"]
@@ -25,7 +29,6 @@ _TWIN = Statement(
     .values(touched_at=bindparam("at"))
     .returning(contents.c.chunk_set_id)
 )
-_DROP = Statement(delete(chunk_sets).where(chunk_sets.c.id == bindparam("id")))
 
 
 class ContentSink:
@@ -62,22 +65,30 @@ class ContentSink:
         def name(connection: Connection) -> int:
             twin = _TWIN.one(connection, {"key": digest, "at": at})
             if twin is not None:
-                if known is not None:
-                    _DROP.run(connection, {"id": known})
                 return int(twin[0])
-            own = _append(connection, known, first, data, at)
+            if known is not None:
+                chunks.check_whole(connection, known, first)
+            own = chunks.append(connection, known, first, data, at)
             row = {"sha256": digest, "size": total, "touched_at": at, "chunk_set_id": own, "data": None}
             ADD_CONTENT.add(connection, [row])
             return own
 
-        return StoredContent(digest, total, await self._storage.write(name, size=len(data)), self._storage)
+        named = await self._storage.write(name, size=len(data))
+        if named == known:
+            self._chunks = None
+        with suppress(StorageUnavailable):  # what is left is purged
+            await self.abort()
+        return StoredContent(digest, total, named, self._storage)
 
     async def abort(self) -> None:
         """Forget the bytes."""
         own, self._chunks = self._chunks, None
         self._buffer.clear()
-        if own is not None:
-            await self._storage.write(lambda connection: _DROP.run(connection, {"id": own}))
+        if own is None:
+            return
+        remove, gone = partial(chunks.remove_some, chunks=own), False
+        while not gone:
+            _, gone = await self._storage.write(remove)
 
     async def _flush(self, length: int) -> None:
         data = bytes(self._buffer[:length])
@@ -85,18 +96,7 @@ class ContentSink:
         at, first, known = micros(self._now()), self._written, self._chunks
 
         def append(connection: Connection) -> int:
-            return _append(connection, known, first, data, at)
+            return chunks.append(connection, known, first, data, at)
 
         self._chunks = await self._storage.write(append, size=len(data))
         self._written += length // CHUNK
-
-
-def _append(connection: Connection, chunks: int | None, first: int, data: bytes, at: int) -> int:
-    """Add ``data`` to a chunk set from chunk ``first`` on; the set's id. It is made if there is none yet."""
-    own = chunks
-    if own is None:
-        own = batch_of(connection).new_id()
-        ADD_CHUNK_SET.add(connection, [{"id": own, "created_at": at}])
-    numbered = enumerate((data[low : low + CHUNK] for low in range(0, len(data), CHUNK)), start=first)
-    ADD_CHUNK.add(connection, [{"chunk_set_id": own, "number": n, "data": piece} for n, piece in numbered])
-    return own

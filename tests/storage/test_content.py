@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, func, select
 
 from gateway.storage import content
+from gateway.storage.chunks import CHUNK
 from gateway.storage.engine import Storage
 from gateway.storage.errors import Conflict
 from gateway.storage.sink import ContentSink
@@ -18,7 +19,6 @@ from gateway.storage.tables import bodies, body_contents, content_chunks, conten
 from receipts.octets import InMemory, Octets, Span
 
 AT = datetime(2026, 3, 29, 2, 30, tzinfo=UTC)
-CHUNK = content.CHUNK
 SIZES = (0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK, content.LOADED_WHOLE, content.LOADED_WHOLE + 1)
 
 

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import psycopg
+import pytest
 from sqlalchemy import Connection, func, select
 
 from gateway.storage import accounts, content, mailboxes
+from gateway.storage.chunks import CHUNK, REMOVED_AT_ONCE
 from gateway.storage.engine import Storage
+from gateway.storage.errors import StorageUnavailable
 from gateway.storage.mailboxes import NewMessage
-from gateway.storage.purge import START, Position, purge_unreferenced
+from gateway.storage.purge import MOST_BYTES, START, Position, Purged, Stage, purge_unreferenced
 from gateway.storage.sink import ContentSink
 from gateway.storage.tables import bodies, body_contents, chunk_sets, content_chunks, contents
 from receipts.octets import InMemory, Octets
@@ -42,7 +45,7 @@ def save(message: Octets, at: datetime = AT) -> Callable[[Connection], int]:
 async def test_a_body_without_a_message_goes_with_its_contents(storage: Storage) -> None:
     await storage.write(save(Octets.of(b"head", Octets.whole(InMemory.of(os.urandom(700_000))))))
     assert await storage.write(lambda connection: purged(connection, AT)) == 0
-    assert await storage.write(lambda connection: purged(connection, AT + DAY)) == 2
+    assert await storage.write(lambda connection: purged(connection, AT + DAY)) == 3, "body, content, set of chunks"
     assert await storage.read(left) == [0, 0, 0, 0, 0]
 
 
@@ -79,7 +82,7 @@ async def test_bytes_that_never_became_a_message_go(storage: Storage) -> None:
     await finished.write(os.urandom(3_000_000))
     await finished.finish()
     assert await storage.write(lambda connection: purged(connection, AT)) == 0
-    assert await storage.write(lambda connection: purged(connection, AT + DAY)) == 2, "a content, a set of chunks"
+    assert await storage.write(lambda connection: purged(connection, AT + DAY)) == 3, "a content, two sets of chunks"
     assert await storage.read(left) == [0, 0, 0, 0, 0]
 
 
@@ -95,6 +98,56 @@ async def test_a_purge_goes_on_where_it_stopped(storage: Storage) -> None:
         slices.append(slice_.removed)
         position = slice_.next
     assert slices == [3, 3, 1, 3, 3, 1, 0]
+
+
+async def slices_of(storage: Storage) -> list[int]:
+    """Purge to the end, each slice in a transaction of its own: how much each removed."""
+    position: Position | None = START
+    slices = []
+    while position is not None:
+        slice_ = await storage.write(lambda connection, at=position: purge_unreferenced(connection, AT + DAY, at))
+        slices.append(slice_.removed)
+        position = slice_.next
+    return slices
+
+
+async def test_large_contents_go_a_few_chunks_at_a_time(storage: Storage) -> None:
+    """While SQLite deletes, all others wait."""
+    sizes = [2 * REMOVED_AT_ONCE * CHUNK + 1, CHUNK + 1, CHUNK + 1]
+    for size in sizes:
+        sink = ContentSink(storage, lambda: AT)
+        await sink.write(os.urandom(size))
+        await sink.finish()
+    assert await slices_of(storage) == [0, 3, 0, 0, 3]
+    assert await storage.read(left) == [0, 0, 0, 0, 0]
+
+
+async def test_a_slice_holds_only_so_many_bytes(storage: Storage) -> None:
+    for _ in range(3):
+        await storage.write(save(Octets.of(os.urandom(MOST_BYTES // 2 - 100))))
+    assert await slices_of(storage) == [2, 1, 0, 0]
+    await storage.write(save(Octets.of(os.urandom(MOST_BYTES + 100))))
+    assert await slices_of(storage) == [1, 0, 0]
+
+
+async def test_bytes_that_began_to_go_become_no_content(storage: Storage) -> None:
+    """A message that takes days to come in meets the purge."""
+    sink = ContentSink(storage, lambda: AT)
+    await sink.write(os.urandom(REMOVED_AT_ONCE * CHUNK + 3_000_000))
+    assert (await storage.write(lambda connection: purge_of_chunks(connection))).removed == 0
+    with pytest.raises(StorageUnavailable):
+        await sink.finish()
+    await sink.abort()
+    assert await storage.read(left) == [0, 0, 0, 0, 0]
+
+
+def purge_of_chunks(connection: Connection) -> Purged:
+    """One slice of the stage that removes chunks."""
+    slice_ = purge_unreferenced(connection, AT + DAY)
+    while slice_.next is not None and slice_.next.stage is not Stage.CHUNK_SETS:
+        slice_ = purge_unreferenced(connection, AT + DAY, slice_.next)
+    assert slice_.next is not None
+    return purge_unreferenced(connection, AT + DAY, slice_.next)
 
 
 async def test_who_adds_a_content_that_is_being_purged_adds_it_anew(storage_url: str) -> None:
