@@ -99,6 +99,7 @@ def test_a_killed_lab_leaves_no_provider_and_its_folder_starts_again_and_grows(t
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_it_stops_in_order(tmp_path: Path, number: signal.Signals) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup a lab would inherit that it ignores it
     with running(tmp_path / "lab", "--providers", "1", "--accounts", "1", expect_stop=False) as lab:
         providers, log = pids(lab), Path(lab.provider("alfa.example")["log_file"])
         lab.process.send_signal(number)
