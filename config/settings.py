@@ -5,9 +5,10 @@ The docstring under a field is what ``gateway.example.toml`` and ``docs/configur
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import Field, Strict, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from config.section import Section
 from config.values import (
     HIGHEST_PORT,
     MB,
@@ -40,12 +41,6 @@ __all__ = [
 ]
 
 SERVICE_LOCAL_PART = "posta-certificata"
-
-
-class Section(BaseModel):
-    """What all sections share: exact types, no unknown keys, no change after loading."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class ProviderSettings(Section):

@@ -1,0 +1,37 @@
+"""Every table, once: the schema that SQLite and PostgreSQL share.
+
+Instants are microseconds of UTC (``values``). A change here goes with a step in ``migrations``.
+"""
+
+from gateway.storage.tables.certified import certified_messages, certified_recipients, submissions
+from gateway.storage.tables.columns import metadata
+from gateway.storage.tables.legal import register, register_chain, register_links
+from gateway.storage.tables.mail import messages
+from gateway.storage.tables.octets import bodies, body_contents, chunk_sets, content_chunks, contents
+from gateway.storage.tables.outgoing import outbox
+from gateway.storage.tables.people import account_passwords, accounts, aliases, domains, mailboxes
+from gateway.storage.tables.received import processed_envelopes, received_receipts
+
+__all__ = [
+    "account_passwords",
+    "accounts",
+    "aliases",
+    "bodies",
+    "body_contents",
+    "certified_messages",
+    "certified_recipients",
+    "chunk_sets",
+    "content_chunks",
+    "contents",
+    "domains",
+    "mailboxes",
+    "messages",
+    "metadata",
+    "outbox",
+    "processed_envelopes",
+    "received_receipts",
+    "register",
+    "register_chain",
+    "register_links",
+    "submissions",
+]

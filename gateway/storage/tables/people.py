@@ -1,0 +1,61 @@
+"""Domains, mailboxes with their aliases, and the accounts that sign in to them."""
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, Table, Text
+
+from gateway.storage.tables.columns import id_column, instant, link, metadata, words
+
+__all__ = ["account_passwords", "accounts", "aliases", "domains", "mailboxes"]
+
+domains = Table("domains", metadata, id_column(), words("name", unique=True), instant("created_at"))
+
+mailboxes = Table(
+    "mailboxes",
+    metadata,
+    id_column(),
+    words("address"),
+    words("address_key", unique=True),
+    words("kind"),  # BoxKind
+    Column("active", Boolean, nullable=False),
+    instant("created_at"),
+    Column("uid_validity", BigInteger, nullable=False),
+    Column("last_uid", BigInteger, nullable=False),
+    Column("modseq", BigInteger, nullable=False),
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("address_key", Text, primary_key=True),
+    words("address"),
+    link("mailbox_id", "mailboxes.id"),
+    instant("created_at"),
+)
+Index("ix_aliases_mailbox_id", aliases.c.mailbox_id)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    id_column(),
+    words("address"),
+    words("address_key", unique=True),
+    words("kind"),  # BoxKind
+    link("mailbox_id", "mailboxes.id"),
+    words("display_name"),
+    words("language"),
+    Column("active", Boolean, nullable=False),
+    instant("created_at"),
+    instant("changed_at"),  # a remembered sign-in older than this is worth nothing (D16)
+)
+
+account_passwords = Table(
+    "account_passwords",
+    metadata,
+    id_column(),
+    link("account_id", "accounts.id", cascade=True),
+    words("label"),
+    words("hash", nullable=True),  # argon2id, of the password that the holder chose
+    words("lookup", nullable=True, unique=True),  # of a device password: its first characters
+    Column("digest", LargeBinary),  # of a device password: its SHA-256
+    instant("created_at"),
+)
+Index("ix_account_passwords_account_id", account_passwords.c.account_id)
