@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, auto
 
 from receipts.wire import CertificationType, ErrorKind, MessageKind, ReceiptForm, RecipientKind
 
-__all__ = ["KIND_OF", "CertificationData", "Recipient"]
+__all__ = ["KIND_OF", "CertificationData", "Deadline", "Recipient"]
 
 KIND_OF: Mapping[tuple[CertificationType, bool], MessageKind] = {
     (CertificationType.ACCEPTANCE, False): MessageKind.ACCEPTANCE,
@@ -21,6 +22,13 @@ KIND_OF: Mapping[tuple[CertificationType, bool], MessageKind] = {
     (CertificationType.VIRUS, True): MessageKind.VIRUS,
 }
 """Which kind of message a certification type and "is the error a virus" name, where the two go together."""
+
+
+class Deadline(Enum):
+    """Which of the two deadlines of RFC 6109 section 3.1.6 a timeout notice is about; the header is the same."""
+
+    FIRST = auto()  # neither taken in charge nor delivered in the first 12 hours
+    SECOND = auto()  # not delivered within 24 hours: the end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

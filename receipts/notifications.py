@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from receipts.daticert import write_daticert
-from receipts.facts import CertificationData
+from receipts.facts import CertificationData, Deadline
 from receipts.headers import date, line, unstructured, visible
 from receipts.identifiers import is_msgid
 from receipts.octets import Octets
@@ -33,6 +33,7 @@ def notification(
     message_id: str,
     boundaries: Boundaries,
     form: ReceiptForm = ReceiptForm.COMPLETE,
+    deadline: Deadline = Deadline.FIRST,
     reasons: Sequence[Reason] = (),
     original: Octets | None = None,
 ) -> Unsealed:
@@ -58,7 +59,7 @@ def notification(
         line(X_VERIFICA_SICUREZZA, SecurityCheck.ERROR) if kind in _ABOUT_VIRUSES else b"",
         reference_field(data.msgid),
     )
-    text = text_of(kind, data, form=form, reasons=reasons)
+    text = text_of(kind, data, form=form, deadline=deadline, reasons=reasons)
     return unsealed(headers, text, certification=write_daticert(data), original=original, boundaries=boundaries)
 
 

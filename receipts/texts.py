@@ -14,7 +14,7 @@ from datetime import datetime
 from html import escape
 from typing import Protocol
 
-from receipts.facts import CertificationData, Recipient
+from receipts.facts import CertificationData, Deadline, Recipient
 from receipts.headers import offset, visible
 from receipts.wire import MessageKind, ReceiptForm
 from receipts.wording import ENGLISH, ITALIAN, Language, Outcome
@@ -44,12 +44,14 @@ def text_of(
     data: CertificationData,
     *,
     form: ReceiptForm = ReceiptForm.COMPLETE,
+    deadline: Deadline = Deadline.FIRST,
     reasons: Sequence[Reason] = (),
 ) -> ReadableText:
     """The text of every kind but the anomaly envelope, by the models of RFC 6109 section 3.
 
     Args:
         form: which delivery receipt is issued; it shows in the title.
+        deadline: which timeout notice is issued; they say different things.
         reasons: what went wrong, for notices; ``data.error_text`` stands in for them in both languages.
     """
     if not reasons and data.error_text is not None:
@@ -57,7 +59,7 @@ def text_of(
     shown = _recipients_of(kind, data)
     blocks = []
     for language in (ITALIAN, ENGLISH):
-        outcome = language.outcomes[kind]
+        outcome = language.deadlines[deadline] if kind is MessageKind.TIMEOUT else language.outcomes[kind]
         title = language.forms[form] if kind is MessageKind.DELIVERY else outcome.title
         lines = [
             *_opening(language, outcome, data.at, data.subject),
@@ -97,7 +99,9 @@ class _Block:
     lines: list[str]
 
 
-_ABOUT_ONE = frozenset({MessageKind.DELIVERY, MessageKind.NON_DELIVERY, MessageKind.NON_DELIVERY_VIRUS})
+_ABOUT_ONE = frozenset(
+    {MessageKind.DELIVERY, MessageKind.NON_DELIVERY, MessageKind.NON_DELIVERY_VIRUS, MessageKind.TIMEOUT}
+)
 
 
 def _recipients_of(kind: MessageKind, data: CertificationData) -> Sequence[Recipient] | str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from receipts.facts import Deadline
 from receipts.wire import ANOMALY_PHRASE, MessageKind, ReceiptForm, RecipientKind
 
 __all__ = ["ENGLISH", "ITALIAN", "Language", "Outcome"]
@@ -33,6 +34,7 @@ class Language:
     kinds: Mapping[RecipientKind, str]
     identifier: str
     forms: Mapping[ReceiptForm, str]
+    deadlines: Mapping[Deadline, Outcome]
     outcomes: Mapping[MessageKind, Outcome]
 
 
@@ -51,6 +53,25 @@ ITALIAN = Language(
         ReceiptForm.COMPLETE: "Ricevuta di avvenuta consegna",
         ReceiptForm.BRIEF: "Ricevuta breve di avvenuta consegna",
         ReceiptForm.CONCISE: "Ricevuta sintetica di avvenuta consegna",
+    },
+    deadlines={
+        Deadline.FIRST: Outcome(
+            "Avviso di mancata consegna",
+            (
+                "non è stato consegnato nelle prime 12 ore dal suo invio.",
+                "Pur non escludendo che il messaggio possa ancora essere consegnato, si ritiene utile segnalare",
+                "che l'invio potrebbe non andare a buon fine.",
+                "Il sistema provvederà ad inviare un ulteriore avviso di mancata consegna se nelle successive 12 ore",
+                "non vi sarà la conferma della consegna al destinatario.",
+            ),
+        ),
+        Deadline.SECOND: Outcome(
+            "Avviso di mancata consegna",
+            (
+                "non è stato consegnato entro 24 ore dal suo invio.",
+                "La transazione è da considerarsi conclusa con esito negativo.",
+            ),
+        ),
     },
     outcomes={
         MessageKind.ACCEPTANCE: Outcome("Ricevuta di accettazione", ("è stato accettato dal sistema ed inoltrato.",)),
@@ -107,6 +128,24 @@ ENGLISH = Language(
         ReceiptForm.COMPLETE: "Delivery receipt",
         ReceiptForm.BRIEF: "Brief delivery receipt",
         ReceiptForm.CONCISE: "Concise delivery receipt",
+    },
+    deadlines={
+        Deadline.FIRST: Outcome(
+            "Non-delivery notice",
+            (
+                "has not been delivered within the first 12 hours following its dispatch.",
+                "Although it may still be delivered, the dispatch might not have a positive outcome.",
+                "Another non-delivery notice will be sent if in the following 12 hours",
+                "no confirmation is received that it was delivered to the recipient.",
+            ),
+        ),
+        Deadline.SECOND: Outcome(
+            "Non-delivery notice",
+            (
+                "has not been delivered within 24 hours of its dispatch.",
+                "The transaction is to be considered ended with a negative outcome.",
+            ),
+        ),
     },
     outcomes={
         MessageKind.ACCEPTANCE: Outcome("Acceptance receipt", ("was accepted by the system and forwarded.",)),

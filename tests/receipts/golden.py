@@ -17,12 +17,13 @@ from receipts.acceptance import acceptance_receipt
 from receipts.brief import brief_copy
 from receipts.delivery import delivery_receipt
 from receipts.envelopes import anomaly_envelope, transport_envelope
-from receipts.facts import CertificationData, Recipient
+from receipts.facts import CertificationData, Deadline, Recipient
 from receipts.notices import non_acceptance_notice, non_delivery_notice
 from receipts.octets import Octets
 from receipts.original import Original, as_seven_bit, read_original, reidentified
 from receipts.scanner import scan
 from receipts.takecharge import take_charge_receipt
+from receipts.timeout import timeout_notice
 from receipts.wire import CertificationType, ErrorKind, ReceiptForm, RecipientKind
 from receipts.writer import Boundaries, Unsealed
 
@@ -72,6 +73,8 @@ def built(case: Path) -> Unsealed:
             return non_acceptance_notice(said, reasons=reasons, **common)
         case "non-delivery":
             return non_delivery_notice(said, reasons=reasons, **common)
+        case "timeout":
+            return timeout_notice(said, Deadline[facts["deadline"].upper()], reasons=reasons, **common)
         case "take-charge":
             return take_charge_receipt(said, to=facts["to"], **common)
         case "delivery-complete":

@@ -30,6 +30,7 @@ KIND = {
     "non-acceptance": MessageKind.NON_ACCEPTANCE,
     "non-delivery": MessageKind.NON_DELIVERY,
     "take-charge": MessageKind.TAKE_CHARGE,
+    "timeout": MessageKind.TIMEOUT,
 }
 MARKER = {  # spec: HDR-01
     "acceptance": ("X-Ricevuta", "accettazione"),
@@ -41,6 +42,7 @@ MARKER = {  # spec: HDR-01
     "non-acceptance": ("X-Ricevuta", "non-accettazione"),
     "non-delivery": ("X-Ricevuta", "errore-consegna"),
     "take-charge": ("X-Ricevuta", "presa-in-carico"),
+    "timeout": ("X-Ricevuta", "preavviso-errore-consegna"),
 }
 WITH_ORIGINAL = {"anomaly", "delivery-brief", "delivery-complete", "envelope"}
 CARRIED = {  # what stands in "dati" beside what always does: table 3.2
@@ -52,6 +54,7 @@ CARRIED = {  # what stands in "dati" beside what always does: table 3.2
     "non-acceptance": {"errore-esteso"},
     "non-delivery": {"consegna", "errore-esteso"},
     "take-charge": {"ricezione"},
+    "timeout": {"consegna", "errore-esteso"},
 }
 
 

@@ -9,11 +9,12 @@ import pytest
 from receipts.acceptance import acceptance_receipt
 from receipts.daticert import read_daticert
 from receipts.delivery import delivery_receipt
-from receipts.facts import CertificationData, Recipient
+from receipts.facts import CertificationData, Deadline, Recipient
 from receipts.notices import non_acceptance_notice, non_delivery_notice
 from receipts.octets import Octets
 from receipts.scanner import decode_body, scan
 from receipts.takecharge import take_charge_receipt
+from receipts.timeout import timeout_notice
 from receipts.wire import CertificationType, ErrorKind, ReceiptForm, RecipientKind
 from receipts.writer import Boundaries, Unsealed
 
@@ -86,6 +87,20 @@ def test_a_non_delivery_notice_keeps_the_error(error: ErrorKind) -> None:
     assert stated(non_delivery_notice(replace(FULL, error=error), **COMMON)).error is error
 
 
+@pytest.mark.req("XML-02", "HDR-10")
+@pytest.mark.parametrize("deadline", Deadline)
+def test_a_timeout_notice_states_the_recipient_and_another_error_and_goes_to_the_sender(deadline: Deadline) -> None:
+    notice = timeout_notice(FULL, deadline, **COMMON)
+    said = stated(notice)
+    assert (said.type, said.error, said.delivered_to) == (
+        CertificationType.TIMEOUT,
+        ErrorKind.OTHER,
+        FULL.delivered_to,
+    )
+    assert (said.error_text, said.taken_for, said.receipt_form) == (FULL.error_text, (), None)
+    assert b"\r\nTo: anna@alfa.example\r\n" in notice.headers
+
+
 @pytest.mark.req("HDR-11")
 def test_a_take_charge_receipt_goes_to_the_other_providers_service_mailbox() -> None:
     message = take_charge_receipt(FULL, to="posta-certificata@beta.example", **COMMON)
@@ -120,6 +135,9 @@ def test_what_a_kind_must_state_is_not_left_out() -> None:
         take_charge_receipt(replace(FULL, taken_for=()), to="posta-certificata@beta.example", **COMMON)
     with pytest.raises(ValueError):
         non_acceptance_notice(replace(FULL, error_text=None), **COMMON)
+    for lacking in ({"error_text": ""}, {"delivered_to": None}):
+        with pytest.raises(ValueError):
+            timeout_notice(replace(FULL, **lacking), Deadline.FIRST, **COMMON)
     for lacking in ({"error": ErrorKind.NONE}, {"error_text": ""}, {"delivered_to": None}):
         with pytest.raises(ValueError):
             non_delivery_notice(replace(FULL, **lacking), **COMMON)

@@ -26,6 +26,7 @@ KINDS = {
     "non-acceptance": MessageKind.NON_ACCEPTANCE,
     "non-delivery": MessageKind.NON_DELIVERY,
     "take-charge": MessageKind.TAKE_CHARGE,
+    "timeout": MessageKind.TIMEOUT,
 }
 ENVELOPE = sealed(built(GOLDEN / "envelope" / "plain")).read()
 RECEIPT = sealed(built(GOLDEN / "delivery-complete" / "plain")).read()

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from receipts.facts import CertificationData, Recipient
+from receipts.facts import CertificationData, Deadline, Recipient
 from receipts.texts import ReadableText, anomaly_text, text_of
 from receipts.wire import CertificationType, MessageKind, ReceiptForm, RecipientKind
 from tests.receipts.golden import Words
@@ -26,7 +26,7 @@ DATA = CertificationData(
     pec_msgid="abc@alfa.example",
     delivered_to="bruno@beta.example",
 )
-KINDS = [kind for kind in MessageKind if kind not in (MessageKind.ANOMALY, MessageKind.VIRUS, MessageKind.TIMEOUT)]
+KINDS = [kind for kind in MessageKind if kind not in (MessageKind.ANOMALY, MessageKind.VIRUS)]
 
 
 def anomaly(subject: str | None = "Saluti", reason: Words | None = None) -> ReadableText:
@@ -71,7 +71,10 @@ def test_the_acceptance_text_tells_the_kind_of_each_recipient() -> None:
     assert 'bruno@beta.example ("certified mail")\r\n' in english
 
 
-@pytest.mark.parametrize("kind", [MessageKind.DELIVERY, MessageKind.NON_DELIVERY, MessageKind.NON_DELIVERY_VIRUS])
+@pytest.mark.parametrize(
+    "kind",
+    [MessageKind.DELIVERY, MessageKind.NON_DELIVERY, MessageKind.NON_DELIVERY_VIRUS, MessageKind.TIMEOUT],
+)
 def test_a_text_about_one_recipient_names_no_other(kind: MessageKind) -> None:
     assert "dora@mail.example" not in plain(text_of(kind, DATA))
     with pytest.raises(ValueError):
@@ -85,6 +88,20 @@ def test_each_form_of_delivery_receipt_has_its_title() -> None:
         "Ricevuta breve di avvenuta consegna",
         "Ricevuta sintetica di avvenuta consegna",
     ]
+
+
+@pytest.mark.req("TIM-11", "TIM-12")
+def test_the_two_timeout_notices_say_what_the_law_has_them_say() -> None:
+    first, second = (plain(text_of(MessageKind.TIMEOUT, DATA, deadline=deadline)) for deadline in Deadline)
+    for text in (first, second):
+        assert text.startswith("Avviso di mancata consegna\r\n")
+    assert "non è stato consegnato nelle prime 12 ore dal suo invio" in first
+    assert "un ulteriore avviso di mancata consegna" in first
+    assert "has not been delivered within the first 12 hours following its dispatch" in first
+    assert "non è stato consegnato entro 24 ore dal suo invio" in second
+    assert "conclusa con esito negativo" in second
+    assert "has not been delivered within 24 hours of its dispatch" in second
+    assert "ulteriore" not in second
 
 
 def test_the_anomaly_text_holds_the_phrase_that_programs_search_for_and_no_identifier() -> None:
