@@ -14,7 +14,7 @@ from config.values import Endpoint
 
 __all__ = ["about", "example_toml", "sections", "toml_value"]
 
-SAMPLES: Mapping[str, str] = {  # values for what has no default, by the dotted key
+SAMPLES: Mapping[str, str | int] = {  # values for what has no default, by the dotted key
     "provider.name": "Alfa PEC",
     "provider.domain": "alfa.example",
     "provider.service_address": "posta-certificata@alfa.example",
@@ -32,6 +32,13 @@ SAMPLES: Mapping[str, str] = {  # values for what has no default, by the dotted 
     "relay.routes.host": "mx.beta.example",
     "relay.routes.tls": "verify",
     "relay.routes.tls_ca_file": "beta-ca.pem",
+    "clients.host": "mail.alfa.example",
+    "clients.display_name": "Alfa PEC",
+    "clients.submission_port": 587,
+    "clients.submissions_port": 465,
+    "clients.imaps_port": 993,
+    "clients.pop3s_port": 995,
+    "clients.https_port": 443,
     "log.file": "/var/log/ceralacca/gateway.log",
 }
 SHOWN_BY_DEFAULT = frozenset({"signing.certificate_file"})  # what most installations need to set

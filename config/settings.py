@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, Strict, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from config.clients import ClientSettings
 from config.section import Section
 from config.values import (
     HIGHEST_PORT,
@@ -313,6 +314,7 @@ class Settings(BaseSettings):
     sign_in: SignInSettings = SignInSettings()
     relay: RelaySettings = RelaySettings()
     policy: PolicySettings = PolicySettings()
+    clients: ClientSettings = ClientSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

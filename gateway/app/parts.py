@@ -9,6 +9,7 @@ from config.settings import Settings
 from gateway.app import terms
 from gateway.app.ports import Ports
 from gateway.drivers.dialer import Dialer
+from gateway.drivers.profiles import sign_profile
 from gateway.drivers.resolver import MailResolver
 from gateway.drivers.smtp_client import ClientLimits, SmtpClient
 from gateway.drivers.sources import RandomIds, SystemClock
@@ -35,6 +36,7 @@ from gateway.storage.engine import Storage
 from gateway.storage.sink import ContentSink
 from gateway.web.pages import Health, application
 from gateway.web.server import WebServer
+from gateway.web.setup.pages import setup_pages
 from gateway.workers.relay import RelayWorker
 from gateway.workers.ticks import Ticks
 from providers.sync import IndexFile
@@ -169,7 +171,13 @@ class Parts:
             limits=terms.mailbox_limits(self.settings),
             live=self.live,
         )
-        self.web = WebServer(application(self._health, self._published_index), self.tls.context)
+        setup = setup_pages(
+            terms.mail_servers(self.settings),
+            is_ours=self.local_domains.__contains__,
+            sign=self._sign_profile,
+            base_url=terms.base_url(self.settings),
+        )
+        self.web = WebServer(application(self._health, self._published_index, setup), self.tls.context)
 
     def _make_ticks(self) -> None:
         self.ticks = Ticks(self.storage, self.clock, owner=self.lease.owner)
@@ -209,6 +217,10 @@ class Parts:
     async def _health(self) -> Health:
         waiting = await self.storage.read(outbox.count)
         return Health(storage=True, index=self.index.loaded, queue=waiting.rows)
+
+    async def _sign_profile(self, profile: bytes) -> bytes:
+        tls = self.settings.tls
+        return await asyncio.to_thread(sign_profile, profile, tls.certificate_file, tls.key_file)
 
     def _published_index(self) -> bytes | None:
         return self.index.data if self.settings.index.publish else None

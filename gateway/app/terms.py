@@ -20,11 +20,14 @@ from gateway.flows.submit import SubmitSettings
 from gateway.mailbox.limits import MailboxLimits
 from gateway.points.relay import Pauses
 from gateway.smtp.limits import Limits
+from gateway.web.setup.servers import MailServer, MailServers, Service
 from providers.chains import Trust
 from providers.sealing import Signer
 
 __all__ = [
+    "base_url",
     "data_folder",
+    "mail_servers",
     "mailbox_limits",
     "receive_settings",
     "relay_settings",
@@ -35,6 +38,9 @@ __all__ = [
     "submit_settings",
     "trust",
 ]
+
+
+HTTPS = 443
 
 
 def trust(file: Path) -> Trust:
@@ -145,6 +151,34 @@ def mailbox_limits(settings: Settings) -> MailboxLimits:
         max_bad_commands=limits.max_bad_commands,
         session_seconds=limits.session_seconds,
     )
+
+
+def mail_servers(settings: Settings) -> MailServers:
+    """The servers as holders reach them; those in TLS from the first byte come first."""
+    listen, clients = settings.listen, settings.clients
+    host = clients.host or settings.provider.domain
+    served = (
+        (Service.SUBMISSION, True, listen.submissions, clients.submissions_port),
+        (Service.SUBMISSION, False, listen.submission, clients.submission_port),
+        (Service.POP3, True, listen.pop3s, clients.pop3s_port),
+    )
+    return MailServers(
+        provider=settings.provider.name,
+        short_name=clients.display_name or settings.provider.name,
+        servers=tuple(
+            MailServer(service=service, host=host, port=port or listeners[0].port, implicit_tls=implicit_tls)
+            for service, implicit_tls, listeners, port in served
+            if listeners
+        ),
+    )
+
+
+def base_url(settings: Settings) -> str:
+    """Of the HTTPS port as holders reach it, without a final slash."""
+    clients, https = settings.clients, settings.listen.https
+    port = clients.https_port or (https[0].port if https else HTTPS)
+    host = clients.host or settings.provider.domain
+    return f"https://{host}" if port == HTTPS else f"https://{host}:{port}"
 
 
 def sign_in_limits(settings: Settings) -> SignInLimits:

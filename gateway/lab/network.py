@@ -206,6 +206,9 @@ service_address = "{provider.service.address}"
 [listen]
 {listen}
 
+[clients]
+host = "localhost"
+
 [tls]
 certificate_file = "{layout.tls_certificate}"
 key_file = "{layout.tls_key}"

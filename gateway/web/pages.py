@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,8 +38,12 @@ PublishedIndex = Callable[[], bytes | None]
 """The signed index as it is published now; None when this provider publishes none."""
 
 
-def application(health: HealthCheck, index: PublishedIndex) -> Starlette:
-    """The pages. ``health`` may take its time and may raise: then the answer is that storage is away."""
+def application(health: HealthCheck, index: PublishedIndex, more: Sequence[Route] = ()) -> Starlette:
+    """The pages. ``health`` may take its time and may raise: then the answer is that storage is away.
+
+    Args:
+        more: pages of others.
+    """
     checked = _Checked(health)
 
     async def show_health(request: Request) -> Response:  # noqa: ARG001
@@ -65,6 +69,7 @@ def application(health: HealthCheck, index: PublishedIndex) -> Starlette:
         routes=[
             Route("/health", show_health, methods=["GET"]),
             Route("/index.ldif.p7m", show_index, methods=["GET"]),
+            *more,
         ],
         middleware=[Middleware(_SafeHeaders)],
     )

@@ -62,16 +62,24 @@ async def port(state: State, tls: throwaway.Throwaway) -> AsyncIterator[int]:
     await server.close()
 
 
-async def ask(port: int, tls: throwaway.Throwaway, target: str, *headers: str, method: str = "GET") -> Reply:
+async def ask(
+    port: int,
+    tls: throwaway.Throwaway,
+    target: str,
+    *headers: str,
+    method: str = "GET",
+    host: str = "localhost",
+    body: bytes = b"",
+) -> Reply:
     reader, writer = await asyncio.open_connection("localhost", port, ssl=tls.client())
-    lines = [f"{method} {target} HTTP/1.1", "Host: localhost", "Connection: close", *headers, "", ""]
-    writer.write("\r\n".join(lines).encode("latin-1"))
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Connection: close", *headers, "", ""]
+    writer.write("\r\n".join(lines).encode("latin-1") + body)
     received = await asyncio.wait_for(reader.read(), 10)
     writer.close()
-    head, _, body = received.partition(b"\r\n\r\n")
+    head, _, content = received.partition(b"\r\n\r\n")
     status, *fields = head.decode("latin-1").split("\r\n")
     named = (line.partition(": ") for line in fields)
-    return Reply(int(status.split()[1]), {name.lower(): value for name, _, value in named}, body)
+    return Reply(int(status.split()[1]), {name.lower(): value for name, _, value in named}, content)
 
 
 async def test_a_provider_that_works_says_so(port: int, tls: throwaway.Throwaway) -> None:

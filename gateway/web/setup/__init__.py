@@ -1,0 +1,1 @@
+"""What mail programs ask for to set an account up from an address and a password."""
