@@ -12,7 +12,7 @@ from pydantic_core import PydanticUndefined
 from config.settings import RouteSettings, Settings
 from config.values import Endpoint
 
-__all__ = ["about", "example_toml", "sections", "toml_value"]
+__all__ = ["SAMPLES", "about", "example_toml", "sections", "toml_value"]
 
 SAMPLES: Mapping[str, str | int] = {  # values for what has no default, by the dotted key
     "provider.name": "Alfa PEC",
