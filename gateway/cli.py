@@ -30,6 +30,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {  # name: where it is, first line of 
         "gateway.commands.trace:trace",
         "Tell the story of a message, or of the latest fifty of an address, and where each recipient stands.",
     ),
+    "alarms": (
+        "gateway.commands.alarms:alarms",
+        "List what an operator must see now; exit code 1 if something stands.",
+    ),
     "register": ("gateway.commands.register:app", "Check the legal register."),
     "check-config": ("gateway.commands.config:check_config", "Say everything that is wrong with a configuration."),
     "example-config": (

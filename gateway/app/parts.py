@@ -14,6 +14,7 @@ from gateway.drivers.resolver import MailResolver
 from gateway.drivers.smtp_client import ClientLimits, SmtpClient
 from gateway.drivers.sources import RandomIds, SystemClock
 from gateway.drivers.tls import ClientContexts, ServerTls
+from gateway.flows.alarms import Alarms
 from gateway.flows.effects import Lease, Leased
 from gateway.flows.holders import Holders
 from gateway.flows.inspection import Inspector
@@ -32,6 +33,7 @@ from gateway.smtp.hardening import Budget
 from gateway.smtp.relay_server import RelayServer
 from gateway.smtp.submission import SubmissionServer
 from gateway.storage import outbox
+from gateway.storage.alarms import count
 from gateway.storage.engine import Storage
 from gateway.storage.sink import ContentSink
 from gateway.web.pages import Health, application
@@ -64,6 +66,7 @@ class Parts:
         self.lease = Lease(owner, timedelta(seconds=settings.relay.lease_seconds))
         self.clock = SystemClock(ZoneInfo(settings.provider.time_zone))
         self.ids = RandomIds()
+        self.alarms = Alarms(storage, self.clock, place=owner, provider=settings.provider.name)
         self.tls = ServerTls(settings.tls.certificate_file, settings.tls.key_file)
         self.index = IndexFile(settings.index.file, terms.trust(settings.index.signer_ca_file).anchors, self.clock.now)
         self.local_domains = LocalDomains(storage)
@@ -215,8 +218,8 @@ class Parts:
         await asyncio.to_thread(self.index.refresh)
 
     async def _health(self) -> Health:
-        waiting = await self.storage.read(outbox.count)
-        return Health(storage=True, index=self.index.loaded, queue=waiting.rows)
+        waiting, alarms = await self.storage.read(lambda connection: (outbox.count(connection), count(connection)))
+        return Health(storage=True, index=self.index.loaded, queue=waiting.rows, alarms=alarms)
 
     async def _sign_profile(self, profile: bytes) -> bytes:
         tls = self.settings.tls

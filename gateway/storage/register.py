@@ -14,7 +14,7 @@ from gateway.storage.batch import Addition
 from gateway.storage.tables import register
 from gateway.storage.values import clean, instant, micros
 
-__all__ = ["HASHED", "Event", "RegisterEntry", "RegisterRow", "append", "hash_of", "rows_about"]
+__all__ = ["HASHED", "Event", "RegisterEntry", "RegisterRow", "append", "hash_of", "rows_about", "rows_of"]
 
 
 class Event(StrEnum):
@@ -30,6 +30,7 @@ class Event(StrEnum):
     TRACKING = "tracking"  # a receipt changed the state of a recipient
     DEVIATION = "deviation"  # a soft fault in what another provider sent
     ALARM = "alarm"  # something an operator must see
+    ALARM_OVER = "alarm over"  # what stood as an alarm is as it should be again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +114,17 @@ def rows_about(connection: Connection, pec_msgid: str) -> list[RegisterRow]:
     """Everything that was registered about a certified message, in order."""
     query = select(register).where(register.c.pec_msgid == clean(pec_msgid)).order_by(register.c.at, register.c.id)
     return [_row(row) for row in connection.execute(query).mappings()]
+
+
+def rows_of(connection: Connection, event: Event, since: datetime, *, limit: int) -> list[RegisterRow]:
+    """The latest events of one kind since a moment, in order."""
+    found = (
+        select(register)
+        .where(register.c.event == event.value, register.c.at >= micros(since))
+        .order_by(register.c.at.desc(), register.c.id.desc())
+        .limit(limit)
+    )
+    return [_row(row) for row in reversed(connection.execute(found).mappings().all())]
 
 
 def hash_of(row: Any) -> bytes:

@@ -27,6 +27,7 @@ class Health:
     storage: bool
     index: bool  # the provider index was loaded at least once (D6)
     queue: int | None  # messages that wait to leave; None when storage does not answer
+    alarms: int | None = None  # that stand, of all processes; the same
 
     @property
     def ok(self) -> bool:
@@ -53,6 +54,7 @@ def application(health: HealthCheck, index: PublishedIndex, more: Sequence[Route
             "storage": now.storage,
             "index": now.index,
             "queue": now.queue,
+            "alarms": now.alarms,
         }
         return JSONResponse(report, 200 if now.ok else 503, {"Cache-Control": "no-store"})
 

@@ -17,7 +17,7 @@ from gateway.web.server import WebServer
 from tests import throwaway
 
 INDEX = b"\x30\x80 signed index"
-WELL = Health(storage=True, index=True, queue=3)
+WELL = Health(storage=True, index=True, queue=3, alarms=2)
 
 
 @dataclass
@@ -85,7 +85,7 @@ async def ask(
 async def test_a_provider_that_works_says_so(port: int, tls: throwaway.Throwaway) -> None:
     reply = await ask(port, tls, "/health")
     assert reply.status == 200
-    assert json.loads(reply.body) == {"status": "ok", "storage": True, "index": True, "queue": 3}
+    assert json.loads(reply.body) == {"status": "ok", "storage": True, "index": True, "queue": 3, "alarms": 2}
     assert reply.headers["cache-control"] == "no-store"
 
 
@@ -94,15 +94,15 @@ async def test_a_provider_that_works_says_so(port: int, tls: throwaway.Throwaway
     [
         (
             Health(storage=True, index=False, queue=0),
-            {"status": "unavailable", "storage": True, "index": False, "queue": 0},
+            {"status": "unavailable", "storage": True, "index": False, "queue": 0, "alarms": None},
         ),
         (
             Health(storage=False, index=True, queue=None),
-            {"status": "unavailable", "storage": False, "index": True, "queue": None},
+            {"status": "unavailable", "storage": False, "index": True, "queue": None, "alarms": None},
         ),
         (
             OSError("disk is gone: /secret/path"),
-            {"status": "unavailable", "storage": False, "index": False, "queue": None},
+            {"status": "unavailable", "storage": False, "index": False, "queue": None, "alarms": None},
         ),
     ],
 )

@@ -8,6 +8,7 @@ from gateway.storage.tables.columns import metadata
 from gateway.storage.tables.legal import register, register_chain, register_links
 from gateway.storage.tables.mail import messages
 from gateway.storage.tables.octets import bodies, body_contents, chunk_sets, content_chunks, contents
+from gateway.storage.tables.operation import alarms
 from gateway.storage.tables.outgoing import outbox
 from gateway.storage.tables.people import account_passwords, accounts, aliases, domains, mailboxes
 from gateway.storage.tables.received import processed_envelopes, received_receipts
@@ -15,6 +16,7 @@ from gateway.storage.tables.received import processed_envelopes, received_receip
 __all__ = [
     "account_passwords",
     "accounts",
+    "alarms",
     "aliases",
     "bodies",
     "body_contents",
