@@ -1,4 +1,4 @@
-"""The notices that tell a sender what could not be done (RFC 6109 sections 3.1.2, 3.1.3, 3.2.4 and 3.3.3)."""
+"""The notices that tell a sender, or its provider, what could not be done (RFC 6109 chapter 3)."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from receipts.texts import Reason
 from receipts.wire import CertificationType, ErrorKind
 from receipts.writer import Boundaries, Unsealed
 
-__all__ = ["non_acceptance_notice", "non_delivery_notice"]
+__all__ = ["non_acceptance_notice", "non_delivery_notice", "virus_notice"]
 
 
 def non_acceptance_notice(
@@ -55,7 +55,8 @@ def non_delivery_notice(
 
     Args:
         data: the facts about the message; ``delivered_to`` is the recipient, ``error_text`` has the form
-            "5.1.1 - provider - reason", ``error`` is never ``NONE``.
+            "5.1.1 - provider - reason", ``error`` is never ``NONE``. With ``ErrorKind.VIRUS`` it is the notice about a
+            virus that the recipient's provider found (3.2.4).
         message_id: the notice's own, without angle brackets.
         reasons: what the text shows in place of ``data.error_text``.
 
@@ -75,6 +76,47 @@ def non_delivery_notice(
         facts,
         service_address=service_address,
         to=data.sender,
+        message_id=message_id,
+        boundaries=boundaries,
+        reasons=reasons,
+    )
+
+
+def virus_notice(
+    data: CertificationData,
+    *,
+    service_address: str,
+    to: str,
+    message_id: str,
+    boundaries: Boundaries,
+    reasons: Sequence[Reason] = (),
+) -> Unsealed:
+    """Tell the sender's provider that a virus was found in a message for one of our recipients (3.2.3).
+
+    It goes to the provider alone: the sender hears of it from there.
+
+    Args:
+        data: the facts about the message; ``delivered_to`` is the recipient, ``error_text`` names what was found.
+        to: the service mailbox (``mailReceipt``) of the provider that signed the message.
+        message_id: the notice's own, without angle brackets.
+        reasons: what the text shows in place of ``data.error_text``.
+
+    Raises:
+        ValueError: error text or recipient are missing.
+    """
+    if not data.error_text or data.delivered_to is None:
+        raise ValueError("a virus notice needs what was found and the recipient")
+    facts = stated(
+        data,
+        CertificationType.VIRUS,
+        error=ErrorKind.VIRUS,
+        delivered_to=data.delivered_to,
+        error_text=data.error_text,
+    )
+    return notification(
+        facts,
+        service_address=service_address,
+        to=to,
         message_id=message_id,
         boundaries=boundaries,
         reasons=reasons,

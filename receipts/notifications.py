@@ -11,6 +11,7 @@ from receipts.octets import Octets
 from receipts.texts import Reason, text_of
 from receipts.wire import (
     SUBJECT_PREFIX,
+    X_MITTENTE,
     X_RICEVUTA,
     X_RIFERIMENTO_MESSAGE_ID,
     X_VERIFICA_SICUREZZA,
@@ -57,6 +58,7 @@ def notification(
         subject_field(kind, data.subject),
         line(X_RICEVUTA, data.type),
         line(X_VERIFICA_SICUREZZA, SecurityCheck.ERROR) if kind in _ABOUT_VIRUSES else b"",
+        line(X_MITTENTE, data.sender) if kind is MessageKind.VIRUS else b"",
         reference_field(data.msgid),
     )
     text = text_of(kind, data, form=form, deadline=deadline, reasons=reasons)

@@ -100,7 +100,13 @@ class _Block:
 
 
 _ABOUT_ONE = frozenset(
-    {MessageKind.DELIVERY, MessageKind.NON_DELIVERY, MessageKind.NON_DELIVERY_VIRUS, MessageKind.TIMEOUT}
+    {
+        MessageKind.DELIVERY,
+        MessageKind.NON_DELIVERY,
+        MessageKind.NON_DELIVERY_VIRUS,
+        MessageKind.TIMEOUT,
+        MessageKind.VIRUS,
+    }
 )
 
 

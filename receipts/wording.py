@@ -112,6 +112,12 @@ ITALIAN = Language(
             ("Il messaggio non è stato consegnato.",),
             in_message=True,
         ),
+        MessageKind.VIRUS: Outcome(
+            "Avviso di rilevazione virus",
+            (_REFUSED_FOR_VIRUS,),
+            ("Per questo motivo la trasmissione non è stata completata.",),
+            in_message=True,
+        ),
     },
 )
 
@@ -179,6 +185,12 @@ ENGLISH = Language(
             "Non-delivery notice due to virus",
             ("a security problem was detected:",),
             ("The message was not delivered.",),
+            in_message=True,
+        ),
+        MessageKind.VIRUS: Outcome(
+            "Virus detection notice",
+            ("a security problem was detected:",),
+            ("For this reason the transmission was not completed.",),
             in_message=True,
         ),
     },

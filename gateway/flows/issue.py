@@ -14,11 +14,11 @@ from receipts.acceptance import acceptance_receipt
 from receipts.delivery import delivery_receipt
 from receipts.envelopes import anomaly_envelope, transport_envelope
 from receipts.facts import CertificationData
-from receipts.notices import non_acceptance_notice, non_delivery_notice
+from receipts.notices import non_acceptance_notice, non_delivery_notice, virus_notice
 from receipts.octets import EMPTY, Octets
 from receipts.scanner import Header
 from receipts.takecharge import take_charge_receipt
-from receipts.wire import MessageKind, ReceiptForm
+from receipts.wire import ErrorKind, MessageKind, ReceiptForm
 from receipts.writer import Boundaries, Unsealed, is_clear
 
 __all__ = ["Identity", "Issued", "Issuer"]
@@ -67,8 +67,9 @@ class Issuer:
         )
 
     def non_acceptance(self, data: CertificationData, faults: Sequence[Fault]) -> Issued:
-        """T2: the message was not accepted, and every reason."""
-        notice = self._blank(MessageKind.NON_ACCEPTANCE, data.at)
+        """T2: the message was not accepted, and every reason. T3 if ``data.error`` is a virus."""
+        virus = data.error is ErrorKind.VIRUS
+        notice = self._blank(MessageKind.NON_ACCEPTANCE_VIRUS if virus else MessageKind.NON_ACCEPTANCE, data.at)
         return notice.sealed(
             non_acceptance_notice(
                 data,
@@ -155,12 +156,27 @@ class Issuer:
         )
 
     def non_delivery(self, data: CertificationData, reasons: Sequence[Fault] = ()) -> Issued:
-        """T10: the envelope did not reach ``data.delivered_to``."""
-        notice = self._blank(MessageKind.NON_DELIVERY, data.at)
+        """T10: the envelope did not reach ``data.delivered_to``. T8 if ``data.error`` is a virus."""
+        virus = data.error is ErrorKind.VIRUS
+        notice = self._blank(MessageKind.NON_DELIVERY_VIRUS if virus else MessageKind.NON_DELIVERY, data.at)
         return notice.sealed(
             non_delivery_notice(
                 data,
                 service_address=self.identity.service_address,
+                message_id=notice.message_id,
+                boundaries=notice.boundaries,
+                reasons=reasons,
+            )
+        )
+
+    def virus(self, data: CertificationData, to: str, reasons: Sequence[Fault] = ()) -> Issued:
+        """T7: a virus was found in what was for ``data.delivered_to``; ``to`` is its provider's service mailbox."""
+        notice = self._blank(MessageKind.VIRUS, data.at)
+        return notice.sealed(
+            virus_notice(
+                data,
+                service_address=self.identity.service_address,
+                to=to,
                 message_id=notice.message_id,
                 boundaries=notice.boundaries,
                 reasons=reasons,

@@ -138,20 +138,12 @@ class Pen:
         facts = self._of_mine(data, at, delivered_to=delivered_to, error=error, error_text=text)
         return self.issuer.non_delivery(facts).message.read()
 
-    def virus_notice(self, data: CertificationData, about: str, *, to: str) -> bytes:
-        """T7, made of a take-charge receipt: the product does not write it yet."""
-        error = '" errore="nessuno"'
-        return self.resealed(
-            self.take_charge(data, about, to=to),
-            headers=in_turn(
-                altered("presa-in-carico", "rilevazione-virus"), altered("PRESA IN CARICO", "PROBLEMA DI SICUREZZA")
-            ),
-            content=in_turn(
-                certifying(f"presa-in-carico{error}", 'rilevazione-virus" errore="virus"'),
-                certifying("<ricezione>", "<consegna>"),
-                certifying("</ricezione>", "</consegna>"),
-            ),
-        )
+    def virus_notice(
+        self, data: CertificationData, about: str, *, to: str, found: str = "Eicar-Test-Signature", at: datetime = START
+    ) -> bytes:
+        """T7 about one recipient."""
+        facts = self._of_mine(data, at, delivered_to=about, error=ErrorKind.VIRUS, error_text=found)
+        return self.issuer.virus(facts, to).message.read()
 
     def acceptance(self, data: CertificationData) -> bytes:
         return self.issuer.acceptance(data).message.read()

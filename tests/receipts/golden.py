@@ -18,7 +18,7 @@ from receipts.brief import brief_copy
 from receipts.delivery import delivery_receipt
 from receipts.envelopes import anomaly_envelope, transport_envelope
 from receipts.facts import CertificationData, Deadline, Recipient
-from receipts.notices import non_acceptance_notice, non_delivery_notice
+from receipts.notices import non_acceptance_notice, non_delivery_notice, virus_notice
 from receipts.octets import Octets
 from receipts.original import Original, as_seven_bit, read_original, reidentified
 from receipts.scanner import scan
@@ -75,6 +75,8 @@ def built(case: Path) -> Unsealed:
             return non_delivery_notice(said, reasons=reasons, **common)
         case "timeout":
             return timeout_notice(said, Deadline[facts["deadline"].upper()], reasons=reasons, **common)
+        case "virus":
+            return virus_notice(said, to=facts["to"], reasons=reasons, **common)
         case "take-charge":
             return take_charge_receipt(said, to=facts["to"], **common)
         case "delivery-complete":

@@ -31,6 +31,12 @@ KIND = {
     "non-delivery": MessageKind.NON_DELIVERY,
     "take-charge": MessageKind.TAKE_CHARGE,
     "timeout": MessageKind.TIMEOUT,
+    "virus": MessageKind.VIRUS,
+}
+PREFIX_OF_VIRUS_NOTICES = {
+    "non-acceptance": SUBJECT_PREFIX[MessageKind.NON_ACCEPTANCE_VIRUS],
+    "non-delivery": SUBJECT_PREFIX[MessageKind.NON_DELIVERY_VIRUS],
+    "virus": SUBJECT_PREFIX[MessageKind.VIRUS],
 }
 MARKER = {  # spec: HDR-01
     "acceptance": ("X-Ricevuta", "accettazione"),
@@ -43,6 +49,7 @@ MARKER = {  # spec: HDR-01
     "non-delivery": ("X-Ricevuta", "errore-consegna"),
     "take-charge": ("X-Ricevuta", "presa-in-carico"),
     "timeout": ("X-Ricevuta", "preavviso-errore-consegna"),
+    "virus": ("X-Ricevuta", "rilevazione-virus"),
 }
 WITH_ORIGINAL = {"anomaly", "delivery-brief", "delivery-complete", "envelope"}
 CARRIED = {  # what stands in "dati" beside what always does: table 3.2
@@ -55,6 +62,7 @@ CARRIED = {  # what stands in "dati" beside what always does: table 3.2
     "non-delivery": {"consegna", "errore-esteso"},
     "take-charge": {"ricezione"},
     "timeout": {"consegna", "errore-esteso"},
+    "virus": {"consegna", "errore-esteso"},
 }
 
 
@@ -81,10 +89,46 @@ def test_one_marker_stands_alone_on_one_line(case: Path) -> None:
 @each_case
 def test_the_security_check_stands_on_virus_notices_only(case: Path) -> None:
     golden = Golden.of(case)
-    expected = ["errore"] if golden.facts.get("error") == "virus" else []
+    told_to_people = golden.facts.get("error") == "virus" and golden.kind != "virus"
+    expected = ["errore"] if told_to_people else []
     assert golden.values("X-VerificaSicurezza") == expected
     assert (b"\r\nX-VerificaSicurezza: errore\r\n" in golden.header) is bool(expected)
-    assert golden.values("X-Mittente") == []
+
+
+@pytest.mark.req("HDR-07")
+@each_case
+def test_the_sender_stands_on_virus_notices_between_providers_alone(case: Path) -> None:
+    golden = Golden.of(case)
+    expected = ["anna@alfa.example"] if golden.kind == "virus" else []
+    assert golden.values("X-Mittente") == expected
+    assert golden.header.count(b"\r\nX-Mittente: anna@alfa.example\r\n") == len(expected)
+
+
+@pytest.mark.req("VIR-08")
+@pytest.mark.parametrize(
+    "case",
+    [case for case in ALL if Golden.of(case).facts.get("error") == "virus"],
+    ids=lambda case: f"{case.parent.name}/{case.name}",
+)
+def test_a_virus_notice_says_what_was_found_and_what_followed(case: Path) -> None:
+    golden = Golden.of(case)
+    found = golden.facts["error_text"]
+    assert golden.certification().get("errore") == "virus"
+    assert golden.certification().findtext("dati/errore-esteso") == found
+    followed = {
+        "non-acceptance": ("Il messaggio non è stato accettato.", "The message was not accepted."),
+        "non-delivery": ("Il messaggio non è stato consegnato.", "The message was not delivered."),
+        "virus": (
+            "Per questo motivo la trasmissione non è stata completata.",
+            "For this reason the transmission was not completed.",
+        ),
+    }[golden.kind]
+    for subtype in ("plain", "html"):
+        text = golden.text(subtype)
+        assert text.count(found) == 2  # in both languages
+        assert all(clause in text for clause in followed)
+        assert "è stato rilevato un problema di sicurezza:" in text
+        assert "a security problem was detected:" in text
 
 
 @pytest.mark.req("HDR-02", "EN-04", "MID-04")
@@ -104,7 +148,7 @@ def test_the_clients_own_identifier_is_repeated_where_it_gave_one(case: Path) ->
 def test_the_subject_decodes_to_the_prefix_and_the_whole_original(case: Path) -> None:
     golden = Golden.of(case)
     virus = golden.facts.get("error") == "virus"
-    prefix = SUBJECT_PREFIX[MessageKind.NON_ACCEPTANCE_VIRUS if virus else KIND[golden.kind]]
+    prefix = PREFIX_OF_VIRUS_NOTICES[golden.kind] if virus else SUBJECT_PREFIX[KIND[golden.kind]]
     assert f"\r\nSubject: {prefix}".rstrip().encode() in golden.header
     subject = golden.values("Subject")[0]
     assert subject.startswith(prefix)
@@ -147,7 +191,7 @@ def test_a_receipt_comes_from_the_bare_service_address(case: Path) -> None:
 @pytest.mark.req("HDR-10")
 @pytest.mark.parametrize(
     "case",
-    [case for case in ALL if case.parent.name not in (*ENVELOPES, "take-charge")],
+    [case for case in ALL if case.parent.name not in (*ENVELOPES, "take-charge", "virus")],
     ids=lambda case: str(case.parent.name),
 )
 def test_a_receipt_goes_to_the_reverse_path_whatever_reply_to_says(case: Path) -> None:

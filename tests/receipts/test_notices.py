@@ -10,7 +10,7 @@ from receipts.acceptance import acceptance_receipt
 from receipts.daticert import read_daticert
 from receipts.delivery import delivery_receipt
 from receipts.facts import CertificationData, Deadline, Recipient
-from receipts.notices import non_acceptance_notice, non_delivery_notice
+from receipts.notices import non_acceptance_notice, non_delivery_notice, virus_notice
 from receipts.octets import Octets
 from receipts.scanner import decode_body, scan
 from receipts.takecharge import take_charge_receipt
@@ -66,6 +66,13 @@ def test_each_kind_states_its_own_facts_only() -> None:
         error_text=FULL.error_text,
         delivered_to=FULL.delivered_to,
     )
+    assert stated(virus_notice(facts, to="posta-certificata@alfa.example", **COMMON)) == replace(
+        bare,
+        type=CertificationType.VIRUS,
+        error=ErrorKind.VIRUS,
+        error_text=FULL.error_text,
+        delivered_to=FULL.delivered_to,
+    )
     concise = delivery_receipt(facts, form=ReceiptForm.CONCISE, original=None, **COMMON)
     assert stated(concise) == replace(
         bare, type=CertificationType.DELIVERY, receipt_form=ReceiptForm.BRIEF, delivered_to=FULL.delivered_to
@@ -108,6 +115,13 @@ def test_a_take_charge_receipt_goes_to_the_other_providers_service_mailbox() -> 
     assert b"anna@alfa.example" not in message.headers
 
 
+@pytest.mark.req("HDR-11", "HDR-07")
+def test_a_virus_notice_goes_to_the_other_providers_service_mailbox_and_names_the_sender() -> None:
+    message = virus_notice(FULL, to="posta-certificata@beta.example", **COMMON)
+    assert b"\r\nTo: posta-certificata@beta.example\r\n" in message.headers
+    assert b"\r\nX-Mittente: anna@alfa.example\r\n" in message.headers
+
+
 @pytest.mark.req("DP-29")
 @pytest.mark.parametrize("form", ReceiptForm)
 def test_all_forms_have_one_marker_and_one_prefix(form: ReceiptForm) -> None:
@@ -141,6 +155,9 @@ def test_what_a_kind_must_state_is_not_left_out() -> None:
     for lacking in ({"error": ErrorKind.NONE}, {"error_text": ""}, {"delivered_to": None}):
         with pytest.raises(ValueError):
             non_delivery_notice(replace(FULL, **lacking), **COMMON)
+    for lacking in ({"error_text": ""}, {"error_text": None}, {"delivered_to": None}):
+        with pytest.raises(ValueError):
+            virus_notice(replace(FULL, **lacking), to="posta-certificata@beta.example", **COMMON)
 
 
 @pytest.mark.req("SEC-07")

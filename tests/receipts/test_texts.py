@@ -26,7 +26,7 @@ DATA = CertificationData(
     pec_msgid="abc@alfa.example",
     delivered_to="bruno@beta.example",
 )
-KINDS = [kind for kind in MessageKind if kind not in (MessageKind.ANOMALY, MessageKind.VIRUS)]
+KINDS = [kind for kind in MessageKind if kind is not MessageKind.ANOMALY]
 
 
 def anomaly(subject: str | None = "Saluti", reason: Words | None = None) -> ReadableText:
@@ -73,7 +73,13 @@ def test_the_acceptance_text_tells_the_kind_of_each_recipient() -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [MessageKind.DELIVERY, MessageKind.NON_DELIVERY, MessageKind.NON_DELIVERY_VIRUS, MessageKind.TIMEOUT],
+    [
+        MessageKind.DELIVERY,
+        MessageKind.NON_DELIVERY,
+        MessageKind.NON_DELIVERY_VIRUS,
+        MessageKind.TIMEOUT,
+        MessageKind.VIRUS,
+    ],
 )
 def test_a_text_about_one_recipient_names_no_other(kind: MessageKind) -> None:
     assert "dora@mail.example" not in plain(text_of(kind, DATA))
