@@ -27,6 +27,7 @@ SAMPLES: Mapping[str, str | int] = {  # values for what has no default, by the d
     "trust.ca_file": "roots.pem",
     "index.file": "index.ldif.p7m",
     "index.signer_ca_file": "index-ca.pem",
+    "policy.notice_address": "avvisi@alfa.example",
     "relay.tls_ca_file": "roots-tls.pem",
     "relay.routes.domain": "beta.example",
     "relay.routes.host": "mx.beta.example",

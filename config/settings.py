@@ -270,8 +270,12 @@ class RelaySettings(Section):
 class PolicySettings(Section):
     """What the provider decides for its holders where the rules leave it free."""
 
-    ordinary_mail: Literal["wrap", "refuse"] = "wrap"
-    """Mail that no provider signed: `wrap` it into an anomaly envelope, or `refuse` it (550)."""
+    ordinary_mail: Literal["wrap", "refuse", "folder"] = "wrap"
+    """Mail that no provider signed: `wrap` it into an anomaly envelope, `refuse` it (550), or put the anomaly
+    envelope into the `folder` Junk. Each box may decide otherwise (`ceralacca account policy`)."""
+
+    notice_address: Address | None = None
+    """Whom mail comes from that a box forwards. Left out: `postmaster@` and the provider's domain."""
 
     max_envelope_age_hours: Positive = 168
     """An envelope sealed longer ago than this is not believed; it is delivered as an anomaly."""

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+import idna
+
 from receipts.fields import unfold, without_comments
 
 __all__ = [
@@ -15,6 +17,8 @@ __all__ = [
     "is_smtp_address",
     "parse_address_list",
     "parse_mailbox",
+    "to_a_labels",
+    "to_u_labels",
 ]
 
 MAX_ADDRESS = 254  # RFC 5321 4.5.3.1.3: a path of 256 octets has two angle brackets
@@ -78,6 +82,28 @@ def domain_of(address: str) -> str:
     return _a_label(address.rpartition("@")[2]) if "@" in address else ""
 
 
+def to_a_labels(domain: str) -> str | None:
+    """A domain as it travels, lower case, by IDNA 2008 and the mapping of UTS 46; None if it is none."""
+    if len(domain) > MAX_DOMAIN:
+        return None
+    if domain.isascii():
+        return domain.lower() if _DOMAIN.fullmatch(domain) else None
+    try:
+        return idna.encode(domain, uts46=True).decode("ascii").lower()
+    except UnicodeError:
+        return None
+
+
+def to_u_labels(domain: str) -> str:
+    """A domain as people write it, lower case; as it is where its labels stand for no letters."""
+    if "xn--" not in domain.lower() or len(domain) > MAX_DOMAIN:
+        return domain.lower()
+    try:
+        return idna.decode(domain.lower())
+    except UnicodeError:
+        return domain.lower()
+
+
 def is_smtp_address(text: str) -> bool:
     """Whether we take this as a forward or reverse path: a dot-atom or quoted local part and a domain (RFC 5321)."""
     local, _, domain = text.rpartition("@")
@@ -111,10 +137,7 @@ def parse_address_list(value: bytes) -> AddressList:
 def _a_label(domain: str) -> str:
     if domain.isascii() or len(domain) > MAX_DOMAIN:
         return domain.lower()
-    try:
-        return domain.encode("idna").decode("ascii").lower()
-    except UnicodeError:
-        return domain.lower()
+    return to_a_labels(domain) or domain.lower()
 
 
 def _bare_local_part(quoted: str) -> str:

@@ -29,6 +29,7 @@ from gateway.flows.sessions import LiveSessions
 from gateway.flows.signin import SignIn
 from gateway.flows.submit import SubmitFlow
 from gateway.mailbox.pop3 import Pop3Server
+from gateway.points.ordinary import Ordinary
 from gateway.smtp.hardening import Budget
 from gateway.smtp.relay_server import RelayServer
 from gateway.smtp.submission import SubmissionServer
@@ -163,7 +164,9 @@ class Parts:
             tls=self.tls.context,
             limits=limits,
             budget=budget,
-            check=Recipients(self.storage, self.index.directory, self.clock),
+            check=Recipients(
+                self.storage, self.index.directory, self.clock, Ordinary(self.settings.policy.ordinary_mail)
+            ),
             receive=self.receive,
             open_sink=self._open_sink,
         )

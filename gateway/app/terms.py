@@ -18,6 +18,7 @@ from gateway.flows.relay import RelaySettings
 from gateway.flows.signin import SignInLimits
 from gateway.flows.submit import SubmitSettings
 from gateway.mailbox.limits import MailboxLimits
+from gateway.points.ordinary import Ordinary
 from gateway.points.relay import Pauses
 from gateway.smtp.limits import Limits
 from gateway.web.setup.servers import MailServer, MailServers, Service
@@ -102,7 +103,8 @@ def receive_settings(settings: Settings, lease: Lease) -> ReceiveSettings:
     policy = settings.policy
     return ReceiveSettings(
         host=settings.provider.domain,
-        ordinary_mail=policy.ordinary_mail,
+        ordinary_mail=Ordinary(policy.ordinary_mail),
+        notice_address=settings.policy.notice_address or f"postmaster@{settings.provider.domain}",
         max_envelope_age=timedelta(hours=policy.max_envelope_age_hours),
         max_envelope_ahead=timedelta(minutes=policy.max_envelope_ahead_minutes),
         receipt_expiry=timedelta(days=settings.relay.receipt_days),

@@ -9,17 +9,21 @@ from sqlalchemy import Connection
 
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
 from gateway.commands.domain import opened, refuse, shown
+from gateway.commands.names import displayed, given_address
+from gateway.commands.policy import policy
 from gateway.drivers.passwords import hash_password, new_device
 from gateway.drivers.sources import RandomIds
 from gateway.storage import accounts, devices
 from gateway.storage.accounts import Account, NewAccount
-from receipts.identifiers import address_key, is_smtp_address
+from receipts.identifiers import address_key
 
 __all__ = ["app"]
 
 app = typer.Typer(
     help="Add accounts, set passwords, give devices passwords of their own.", no_args_is_help=True, add_completion=False
 )
+
+app.command()(policy)
 
 SHORTEST_PASSWORD = 8
 LONGEST_PASSWORD = 1_024
@@ -35,8 +39,7 @@ def add(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Add an account with a mailbox; its password is asked for, or read from standard input."""
-    if not is_smtp_address(address):
-        raise refuse(f"{address}: is no address")
+    address = given_address(address)
     if language not in {"it", "en"}:
         raise refuse(f"{language}: a language is it or en")
     with opened(config, prepare=True) as (settings, storage):
@@ -61,7 +64,7 @@ def list_(config: ConfigOption = DEFAULT_CONFIG) -> None:
         for account in storage.read_now(accounts.list_accounts):
             state = "" if account.active else "  disabled"
             name = f"  {account.display_name}" if account.display_name else ""
-            typer.echo(shown(f"{account.address}  {account.kind.value}{state}{name}"))
+            typer.echo(shown(f"{displayed(account.address)}  {account.kind.value}{state}{name}"))
 
 
 @app.command()
@@ -93,8 +96,7 @@ def alias(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Let mail for one more address go into the mailbox of an account."""
-    if not is_smtp_address(other):
-        raise refuse(f"{other}: is no address")
+    address, other = given_address(address), given_address(other)
     with opened(config) as (settings, storage):
         if address_key(other) == address_key(settings.provider.service_address):
             raise refuse(f"{other} is the service address")

@@ -12,18 +12,18 @@ from sqlalchemy import Connection
 
 from config.settings import Settings
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption, settings_or_exit
+from gateway.commands.names import displayed, given_domain, refuse
 from gateway.storage import accounts
 from gateway.storage.accounts import AccountRefused, BoxKind, NewAccount
 from gateway.storage.engine import Storage
 from gateway.storage.errors import StorageUnavailable, UnsafeStorage
-from receipts.identifiers import domain_of, is_smtp_address
+from receipts.identifiers import domain_of
 
 __all__ = ["app", "opened", "refuse", "shown"]
 
 app = typer.Typer(help="Add and list the mail domains of this provider.", no_args_is_help=True, add_completion=False)
 
-REFUSED = 1  # exit codes
-NO_STORAGE = 3
+NO_STORAGE = 3  # exit code
 
 
 @contextmanager
@@ -50,12 +50,6 @@ def opened(config: Path, *, prepare: bool = False) -> Iterator[tuple[Settings, S
         storage.close()
 
 
-def refuse(reason: str) -> typer.Exit:
-    """Say why something is not done."""
-    typer.echo(reason, err=True)
-    return typer.Exit(REFUSED)
-
-
 def shown(text: str) -> str:
     """The text without what moves a terminal's cursor or colours it: peers wrote some of it."""
     if text.isprintable():
@@ -69,7 +63,7 @@ def add(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Make domains ours; mail for postmaster and abuse goes to the operator's mailbox, which the first one brings."""
-    domains = [_checked(name) for name in names]
+    domains = [given_domain(name) for name in names]
     with opened(config, prepare=True) as (settings, storage):
         service_address = settings.provider.service_address
         for domain in domains:
@@ -82,14 +76,7 @@ def list_(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """List the domains."""
     with opened(config) as (_, storage):
         for name in sorted(storage.read_now(accounts.local_domains)):
-            typer.echo(name)
-
-
-def _checked(name: str) -> str:
-    address = f"postmaster@{name}"
-    if not is_smtp_address(address) or "." not in name:
-        raise refuse(f"{name}: is no domain")
-    return domain_of(address)
+            typer.echo(displayed(name))
 
 
 def _add(connection: Connection, name: str, service_address: str) -> bool:

@@ -48,7 +48,7 @@ class _Filing:
     token: str
     message: Octets
     kind: str
-    folder: Folder
+    folder: str
     return_path: str
     pec_msgid: str | None
 
@@ -101,7 +101,7 @@ class Effects:
         message: Octets,
         *,
         kind: str,
-        folder: Folder = Folder.INBOX,
+        folder: str = Folder.INBOX,
         reverse_path: str = "",
         pec_msgid: str | None = None,
     ) -> None:

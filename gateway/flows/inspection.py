@@ -11,6 +11,7 @@ from providers.chains import ChainCache, Trust
 from providers.checks import Check, CheckName
 from providers.directory import Directory, ProviderRecord
 from providers.verification import SignatureVerdict, verify_signature
+from receipts.identifiers import domain_of
 from receipts.octets import InMemory, Octets
 from receipts.parts import BodyError, Part, body_of
 from receipts.recognise import Recognition, recognise
@@ -58,6 +59,10 @@ class Inspector:
         self._trust = trust
         self._directory = directory
         self._cache = ChainCache()
+
+    def is_certified(self, address: str) -> bool:
+        """Whether the domain of an address is a certified provider's. Raises TemporaryError as ``inspect`` does."""
+        return self._directory().is_certified(domain_of(address))
 
     def inspect(self, arrival: Arrival, at: datetime) -> Inspection:
         """Raises TemporaryError while the index is not known: then nothing may be judged (promise 5)."""

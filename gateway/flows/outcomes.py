@@ -1,6 +1,6 @@
 """What shells hand to flows, and what flows answer: the whole conversation between layers 3 and 4."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -90,6 +90,7 @@ class Arrival:
     forward_paths: tuple[str, ...]
     message: Octets
     peer: Peer
+    own: bool = False  # a notification that we made ourselves: no box refuses it
 
 
 class Refusal(Enum):
@@ -121,11 +122,12 @@ class RecipientAnswer(Enum):
     WELCOME = auto()
     NOT_LOCAL = auto()  # 550 5.7.1: not our domain, address literals, source routes, % and ! tricks
     UNKNOWN_MAILBOX = auto()  # 550 5.1.1
+    APART = auto()  # 452 4.5.3: its box decides otherwise on ordinary mail than those before; to be sent by itself
 
 
 Submit = Callable[[Submission], Awaitable[SubmitOutcome]]
 Receive = Callable[[Arrival], Awaitable[ReceiveOutcome]]
-CheckRecipient = Callable[[str, str], Awaitable[RecipientAnswer]]
-"""Reverse path, forward path -> answer."""
+CheckRecipient = Callable[[str, str, Sequence[str]], Awaitable[RecipientAnswer]]
+"""Reverse path, forward path, the forward paths taken before it -> answer."""
 SignIn = Callable[[str, str, Peer], Awaitable[Holder | SignInFailure]]
 """User name, password, peer -> who it is. Raises TemporaryError when accounts cannot be read."""

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
 
 from sqlalchemy import Connection
 
@@ -15,6 +14,7 @@ from gateway.flows.issue import Issuer
 from gateway.flows.outcomes import Arrival, ReceiveOutcome, Refusal, Refused, Taken
 from gateway.flows.take_anomaly import wrap_anomaly
 from gateway.flows.take_envelope import answer_envelope
+from gateway.flows.take_ordinary import OrdinaryTerms, take_ordinary
 from gateway.flows.take_receipt import file_receipt
 from gateway.flows.taking import Taking
 from gateway.flows.trace_fields import received_at_arrival
@@ -22,8 +22,9 @@ from gateway.flows.work import LARGE, deliberate, until_settled
 from gateway.points import incoming
 from gateway.points.faults import Fault
 from gateway.points.incoming import DECISIONS, Action, ArrivalKind, Scan
-from gateway.storage import accounts, certified, content, received
-from gateway.storage.accounts import MailboxRef
+from gateway.points.ordinary import TAKEN, Ordinary, OrdinaryPolicy, effective
+from gateway.storage import accounts, certified, content, policies, received
+from gateway.storage.accounts import BoxKind, MailboxRef
 from gateway.storage.engine import Storage
 from gateway.storage.received import ProcessedEnvelope
 from gateway.storage.register import Event
@@ -41,7 +42,8 @@ REPEATED = "it came before: nothing is done again"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiveSettings:
     host: str  # by which name Received calls us
-    ordinary_mail: Literal["wrap", "refuse"]
+    ordinary_mail: Ordinary  # what boxes do that say nothing of their own; never FORWARD
+    notice_address: str  # whom forwarded mail comes from
     max_envelope_age: timedelta
     max_envelope_ahead: timedelta
     receipt_expiry: timedelta  # how long receipts and notices wait for a server (D8)
@@ -57,6 +59,7 @@ class _Known:
     processed: Mapping[str, ProcessedEnvelope]  # by forward path: where this envelope has come to an end before
     had_before: Collection[str]  # forward paths that have had this very receipt
     sent: Octets | None  # the original as we sealed it
+    policies: Mapping[int, OrdinaryPolicy]  # by mailbox id, for ordinary mail
 
 
 class ReceiveFlow:
@@ -121,13 +124,22 @@ class ReceiveFlow:
                 sent = None if message is None else content.load(connection, message.original_body_id)
         if kind is ArrivalKind.SERVICE_RECEIPT:
             service_box = accounts.mailbox_of(connection, self._issuer.identity.service_address)
+        boxes = accounts.mailboxes_of(connection, paths)
         return _Known(
-            boxes=accounts.mailboxes_of(connection, paths),
+            boxes=boxes,
+            policies=self._policies(connection, boxes) if kind is ArrivalKind.ORDINARY_MAIL else {},
             service_box=service_box,
             processed=processed,
             had_before=had_before,
             sent=sent,
         )
+
+    def _policies(self, connection: Connection, boxes: Mapping[str, MailboxRef]) -> Mapping[int, OrdinaryPolicy]:
+        own = policies.policies_of(connection, [box.id for box in boxes.values()])
+        return {
+            box.id: effective(own.get(box.id), self._settings.ordinary_mail, of_a_holder=box.kind is BoxKind.USER)
+            for box in boxes.values()
+        }
 
     def _decide(self, inspection: Inspection, known: _Known) -> Taking | Refusal:
         actions = DECISIONS[inspection.kind, Scan.CLEAN]
@@ -148,13 +160,30 @@ class ReceiveFlow:
         """Why a message about which nothing is certified is not taken at all (D7, DP-06)."""
         if not known.boxes:
             return Refusal.UNKNOWN_RECIPIENT
-        refuses = inspection.kind is ArrivalKind.ORDINARY_MAIL and self._settings.ordinary_mail == "refuse"
-        return Refusal.POLICY if refuses else None
+        if inspection.kind is not ArrivalKind.ORDINARY_MAIL or inspection.arrival.own:
+            return None
+        return Refusal.POLICY if all(policy.refuses for policy in known.policies.values()) else None
 
     def _uncertified(self, taking: Taking, known: _Known) -> Taking:
-        proven = taking.inspection.kind is ArrivalKind.DAMAGED
-        reason = incoming.BAD_FORMAT if proven else incoming.BAD_SIGNATURE
-        self._wrap(taking, known, taking.paths, reason)
+        inspection = taking.inspection
+        if inspection.kind is ArrivalKind.DAMAGED:
+            self._wrap(taking, known, taking.paths, incoming.BAD_FORMAT)
+            return taking
+        take_ordinary(
+            inspection,
+            self._issuer,
+            taking.effects,
+            paths=taking.paths,
+            boxes=known.boxes,
+            policies=dict.fromkeys(known.policies, TAKEN) if inspection.arrival.own else known.policies,
+            received=self._received(inspection),
+            terms=OrdinaryTerms(
+                ids=self._ids,
+                notice_address=self._settings.notice_address,
+                expiry=self._settings.receipt_expiry,
+                is_certified=self._inspector.is_certified,
+            ),
+        )
         return taking
 
     def _envelope(self, taking: Taking, known: _Known) -> Taking | Refusal:

@@ -1,7 +1,7 @@
 """Whom port 25 takes mail for: our own mailboxes, and nobody by way of us (D7)."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -9,7 +9,9 @@ from sqlalchemy import Connection
 
 from gateway.drivers.sources import Clock
 from gateway.flows.outcomes import RecipientAnswer
-from gateway.storage import accounts
+from gateway.points.ordinary import Ordinary, effective
+from gateway.storage import accounts, policies
+from gateway.storage.accounts import BoxKind
 from gateway.storage.engine import Storage
 from providers.directory import Directory
 from receipts.identifiers import address_key, domain_of, is_smtp_address
@@ -26,18 +28,38 @@ class Recipients:
     A mailbox that was found is remembered for a moment; the flow looks again, so a stale welcome loses nothing.
     """
 
-    def __init__(self, storage: Storage, directory: Callable[[], Directory], clock: Clock) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        directory: Callable[[], Directory],
+        clock: Clock,
+        ordinary_mail: Ordinary = Ordinary.WRAP,
+    ) -> None:
+        """``ordinary_mail``: what boxes do that say nothing of their own."""
         self._storage = storage
+        self._ordinary_mail = ordinary_mail
         self._directory = directory
         self._clock = clock
         self._found: OrderedDict[str, datetime] = OrderedDict()
 
-    async def __call__(self, reverse_path: str, forward_path: str) -> RecipientAnswer:
+    async def __call__(self, reverse_path: str, forward_path: str, earlier: Sequence[str] = ()) -> RecipientAnswer:
         """Whether mail from one path to the other may come. Raises TemporaryError when that cannot be known now.
 
         Mail of a certified provider is taken for mailboxes that do not exist too: the envelope inside earns its
         sender a notice (5.2, D7).
+
+        Args:
+            earlier: the forward paths that the transaction has by now.
         """
+        answer = await self._alone(reverse_path, forward_path)
+        if answer is not RecipientAnswer.WELCOME or not earlier or self._is_certified(reverse_path):
+            return answer
+        alike = await self._storage.read(
+            lambda connection: self._refuses(connection, earlier[0]) is self._refuses(connection, forward_path)
+        )
+        return RecipientAnswer.WELCOME if alike else RecipientAnswer.APART
+
+    async def _alone(self, reverse_path: str, forward_path: str) -> RecipientAnswer:
         if not is_smtp_address(forward_path) or _routes_onward(forward_path):
             return RecipientAnswer.NOT_LOCAL
         key, now = address_key(forward_path), self._clock.now()
@@ -49,8 +71,18 @@ class Recipients:
         if known:
             self._remember(key, now)
             return RecipientAnswer.WELCOME
-        certified = bool(reverse_path) and self._directory().is_certified(domain_of(reverse_path))
-        return RecipientAnswer.WELCOME if certified else RecipientAnswer.UNKNOWN_MAILBOX
+        return RecipientAnswer.WELCOME if self._is_certified(reverse_path) else RecipientAnswer.UNKNOWN_MAILBOX
+
+    def _is_certified(self, reverse_path: str) -> bool:
+        return bool(reverse_path) and self._directory().is_certified(domain_of(reverse_path))
+
+    def _refuses(self, connection: Connection, forward_path: str) -> bool:
+        """Whether its box refuses ordinary mail: one answer after the last byte must do for all recipients."""
+        box = accounts.mailbox_of(connection, forward_path)
+        if box is None:
+            return False
+        own = policies.policy_of(connection, box.id)
+        return effective(own, self._ordinary_mail, of_a_holder=box.kind is BoxKind.USER).refuses
 
     def _remember(self, key: str, now: datetime) -> None:
         self._found[key] = now + REMEMBERED

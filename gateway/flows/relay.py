@@ -20,6 +20,7 @@ from gateway.flows.undeliverable import Undeliverable, entry, fields, said
 from gateway.points.relay import EXPIRED, Pauses, may_expire, pause
 from gateway.storage import content, outbox
 from gateway.storage.engine import Storage
+from gateway.storage.mailboxes import ORDINARY
 from gateway.storage.outbox import OutboxRow
 from gateway.storage.register import Event, RegisterEntry
 from receipts.errors import TemporaryError
@@ -119,7 +120,8 @@ class RelayFlow:
             message=message,
         )
         if consignment.local:
-            await self._settle(consignment.rows, await self._hand_in(outgoing), message)
+            own = first.kind == ORDINARY
+            await self._settle(consignment.rows, await self._hand_in(outgoing, own=own), message)
         else:
             await self._carry(consignment.rows, outgoing)
 
@@ -134,13 +136,14 @@ class RelayFlow:
             await self._settle(rows, outcomes, outgoing.message)
             await self._learn(rows, None, outcomes)
 
-    async def _hand_in(self, outgoing: Outgoing) -> Sequence[Outcome]:
+    async def _hand_in(self, outgoing: Outgoing, *, own: bool) -> Sequence[Outcome]:
         """To recipients of this provider: the same full path, without the socket (EN-16)."""
         arrival = Arrival(
             reverse_path=outgoing.reverse_path,
             forward_paths=outgoing.forward_paths,
             message=outgoing.message,
             peer=Peer(address="127.0.0.1", port=0, tls=True, helo=self._settings.host),
+            own=own,
         )
         outcome: Outcome = Delivered()
         try:

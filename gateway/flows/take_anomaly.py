@@ -9,6 +9,7 @@ from gateway.flows.inspection import Inspection
 from gateway.flows.issue import Issuer
 from gateway.points.faults import Fault
 from gateway.points.incoming import ArrivalKind
+from gateway.points.ordinary import INBOX
 from gateway.storage.accounts import MailboxRef
 from gateway.storage.register import Event, RegisterEntry
 from receipts.fields import decode_words
@@ -16,7 +17,15 @@ from receipts.identifiers import parse_address_list
 from receipts.octets import Octets
 from receipts.wire import MessageKind
 
-__all__ = ["wrap_anomaly"]
+__all__ = ["Said", "Wrapped", "wrap_anomaly"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """An anomaly envelope, and the forward paths that it was filed for."""
+
+    message: Octets
+    paths: tuple[str, ...]
 
 
 def wrap_anomaly(
@@ -28,14 +37,19 @@ def wrap_anomaly(
     boxes: Mapping[str, MailboxRef],
     reason: Fault,
     received: bytes,
-) -> None:
+    folders: Mapping[int, str] | None = None,
+) -> Wrapped | None:
     """File one anomaly envelope for those of ``paths`` that have a mailbox; register the others.
 
     No receipt and no bounce ever answers it (DP-04, DP-06).
+
+    Args:
+        folders: where it goes, by mailbox id; into the inbox if left out.
     """
+    wrapped: Wrapped | None = None
     known = tuple(path for path in paths if path in boxes)
     unknown = tuple(path for path in paths if path not in boxes)
-    said = _Said.by(inspection)
+    said = Said.by(inspection)
     effects.register(
         said.entry(Event.RECEPTION, paths, detail="; ".join((_what(inspection, reason), *inspection.faults)))
     )
@@ -52,17 +66,23 @@ def wrap_anomaly(
         )
         for mailbox_id in dict.fromkeys(boxes[path].id for path in known):
             effects.file(
-                mailbox_id, issued.message, kind=MessageKind.ANOMALY, reverse_path=inspection.arrival.reverse_path
+                mailbox_id,
+                issued.message,
+                kind=MessageKind.ANOMALY,
+                folder=INBOX if folders is None else folders[mailbox_id],
+                reverse_path=inspection.arrival.reverse_path,
             )
+        wrapped = Wrapped(issued.message, known)
         effects.register(said.entry(Event.EMISSION, known, related=issued.message_id, detail=issued.kind))
         effects.register(said.entry(Event.DELIVERY, known, related=issued.message_id, detail=issued.kind))
     if unknown:
         detail = "no such mailbox; nobody is told, for nothing was certified"
         effects.register(said.entry(Event.FAILURE, unknown, detail=detail))
+    return wrapped
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class Said:
     """What an arrival says of itself, for people and for the register. Only ``provider`` is proven."""
 
     at: datetime
@@ -73,7 +93,7 @@ class _Said:
     provider: str | None
 
     @classmethod
-    def by(cls, inspection: Inspection) -> "_Said":
+    def by(cls, inspection: Inspection) -> "Said":
         header, data = inspection.root.header, inspection.recognition.data
         proven = inspection.kind is not ArrivalKind.ORDINARY_MAIL
         msgid, subject, authors = header.first("Message-ID"), header.first("Subject"), header.all("From")

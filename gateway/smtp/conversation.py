@@ -164,7 +164,8 @@ class Conversation:
             return replies.OUT_OF_ORDER
         assert self._session.transaction is not None
         try:
-            answer = await self._incoming.check(self._session.transaction.mail.reverse_path, path.address)
+            transaction = self._session.transaction
+            answer = await self._incoming.check(transaction.mail.reverse_path, path.address, transaction.forward_paths)
         except Exception as error:
             return replies.reply_for(error)
         return self._session.add(path) if answer is RecipientAnswer.WELCOME else replies.recipient(answer)

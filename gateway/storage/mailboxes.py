@@ -37,7 +37,7 @@ class NewMessage:
     size: int  # of that body
     kind: str  # a MessageKind, or what an ordinary message is called
     at: datetime
-    folder: Folder = Folder.INBOX
+    folder: str = Folder.INBOX
     flags: int = 0
     return_path: str = ""
     pec_msgid: str | None = None
@@ -158,7 +158,7 @@ def _row(message: NewMessage) -> dict[str, Any]:
     return {
         "token": message.token,
         "mailbox_id": message.mailbox_id,
-        "folder": message.folder.value,
+        "folder": str(message.folder),
         "at": micros(message.at),
         "size": message.size,
         "kind": str(message.kind),

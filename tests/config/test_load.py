@@ -90,7 +90,7 @@ url = "x"
         f"line {first + 10}: listen.pop3: must be a list",
         f"line {first + 14}: relay.routes.1.host: is missing",
         f'line {first + 16}: relay.routes.1.prt: unknown key, perhaps "port"',
-        f"line {first + 18}: policy.ordinary_mail: must be 'wrap' or 'refuse'",
+        f"line {first + 18}: policy.ordinary_mail: must be 'wrap', 'refuse' or 'folder'",
         f"line {first + 19}: policy.received_shows_address: must be true or false",
         f'line {first + 20}: storag: unknown key, perhaps "storage"',
     ]

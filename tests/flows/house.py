@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from gateway.drivers.dialer import Target
 from gateway.drivers.smtp_peer import Destination
 from gateway.drivers.tls import TlsPolicy
-from gateway.drivers.transmission import Delivered, Outcome, Outgoing, Permanent
+from gateway.drivers.transmission import Delivered, Outcome, Outgoing, Permanent, Stage
 from gateway.flows.effects import Lease, Leased
 from gateway.flows.inspection import Inspector
 from gateway.flows.issue import Identity, Issuer
@@ -20,6 +20,7 @@ from gateway.flows.receive import ReceiveFlow, ReceiveSettings
 from gateway.flows.recipients import Recipients
 from gateway.flows.relay import REFUSALS, Consignment, RelayFlow, RelaySettings
 from gateway.flows.submit import SubmitFlow, SubmitSettings
+from gateway.points.ordinary import Ordinary
 from gateway.storage import accounts, certified, content, outbox
 from gateway.storage.accounts import Account, BoxKind, NewAccount
 from gateway.storage.certified import CertifiedMessage
@@ -149,7 +150,8 @@ class Provider:
         )
         self.receive_settings = ReceiveSettings(
             host=f"mx.{domain}",
-            ordinary_mail="wrap",
+            ordinary_mail=Ordinary.WRAP,
+            notice_address=f"postmaster@{domain}",
             max_envelope_age=timedelta(days=7),
             max_envelope_ahead=timedelta(hours=1),
             receipt_expiry=timedelta(days=5),
@@ -174,7 +176,9 @@ class Provider:
             issuer=self.issuer,
             settings=self.receive_settings,
         )
-        self.check_recipient = Recipients(self.storage, lambda: self.index(), self.clock)
+        self.check_recipient = Recipients(
+            self.storage, lambda: self.index(), self.clock, self.receive_settings.ordinary_mail
+        )
 
     def _populate(self, connection: Connection) -> dict[str, Account]:
         for name in {self.domain, domain_of(self.service_address)}:
@@ -293,6 +297,7 @@ class Network:
         self.providers = providers
         self.transactions: list[tuple[str, Outgoing]] = []  # every SMTP transaction, with its domain
         self.ordinary: list[Outgoing] = []
+        self.refused: set[str] = set()  # addresses of ordinary servers that exist no longer
         self.relays = {provider.domain: self._relay(provider) for provider in providers}
 
     def _relay(self, provider: Provider) -> RelayFlow:
@@ -341,7 +346,8 @@ class Network:
         peer = self.by_domain.get(domain)
         if peer is None:
             self.ordinary.append(outgoing)
-            return [Delivered()] * len(outgoing.forward_paths)
+            gone = Permanent("5.1.1", "no such user", Stage.RECIPIENT, 550)
+            return [gone if path in self.refused else Delivered() for path in outgoing.forward_paths]
         answer = await peer.receive(
             Arrival(
                 reverse_path=outgoing.reverse_path,

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.flows.outcomes import Refusal, Refused, Taken
 from gateway.points.incoming import BAD_SIGNATURE
+from gateway.points.ordinary import Ordinary
 from receipts.octets import Octets
 from receipts.scanner import scan_header
 from tests.flows.credentials import START, authority, credential, other_signer
@@ -339,7 +340,7 @@ class TestB7:
         assert reception.provider is None
         assert reception.pec_msgid is None
         assert (reception.detail or "").startswith("ordinary mail: ")
-        beta.receive_settings = replace(beta.receive_settings, ordinary_mail="refuse")
+        beta.receive_settings = replace(beta.receive_settings, ordinary_mail=Ordinary.REFUSE)
         beta.wire()
         assert await beta.arrive(forger.envelope(data)) == Refused(Refusal.POLICY)
 
@@ -362,7 +363,7 @@ class TestB7:
         assert beta.outbox() == []
 
     async def test_policy_may_refuse_it(self, beta: Provider, pen: Pen) -> None:
-        beta.receive_settings = replace(beta.receive_settings, ordinary_mail="refuse")
+        beta.receive_settings = replace(beta.receive_settings, ordinary_mail=Ordinary.REFUSE)
         beta.wire()
         assert await beta.arrive(original(), reverse_path="x@mail.example") == Refused(Refusal.POLICY)
         assert beta.is_untouched()

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gateway.flows.outcomes import (
@@ -67,7 +67,7 @@ class Flows:
             raise self.receive_outcome
         return self.receive_outcome
 
-    async def check(self, reverse_path: str, forward_path: str) -> RecipientAnswer:
+    async def check(self, reverse_path: str, forward_path: str, earlier: Sequence[str] = ()) -> RecipientAnswer:
         if self.check_error is not None:
             raise self.check_error
         if not forward_path.lower().endswith("@alfa.example"):

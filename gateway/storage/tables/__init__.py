@@ -11,6 +11,7 @@ from gateway.storage.tables.octets import bodies, body_contents, chunk_sets, con
 from gateway.storage.tables.operation import alarms
 from gateway.storage.tables.outgoing import outbox
 from gateway.storage.tables.people import account_passwords, accounts, aliases, domains, mailboxes
+from gateway.storage.tables.policies import mailbox_policies
 from gateway.storage.tables.received import processed_envelopes, received_receipts
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "content_chunks",
     "contents",
     "domains",
+    "mailbox_policies",
     "mailboxes",
     "messages",
     "metadata",
