@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 
 from gateway.cli import COMMANDS, app, load_command
 
+PARTS = {"gateway.commands.names", "gateway.commands.policy"}
+"""What commands of the table are made of."""
 COMMAND_FILES = (Path(__file__).parents[1] / "gateway" / "commands").glob("*.py")
 
 
@@ -20,7 +22,7 @@ def test_every_command_of_the_table_can_be_loaded_and_says_the_same_about_itself
 
 def test_every_module_of_commands_stands_in_the_table() -> None:
     files = {f"gateway.commands.{file.stem}" for file in COMMAND_FILES if file.stem != "__init__"}
-    assert files == {where.partition(":")[0] for where, _ in COMMANDS.values()}
+    assert files - PARTS == {where.partition(":")[0] for where, _ in COMMANDS.values()}
 
 
 def test_help_lists_all_commands() -> None:
