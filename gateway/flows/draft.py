@@ -10,11 +10,12 @@ from gateway.flows.effects import Effects, Lease, Leased, stored_form
 from gateway.flows.entries import emission, entry_about
 from gateway.flows.issue import Identity, Issued
 from gateway.flows.outcomes import Accepted, NotAccepted, Submission, SubmitOutcome
+from gateway.points.marks import Mark
 from gateway.points.tracking import RecipientState
 from gateway.storage import accounts, certified
 from gateway.storage.certified import NewCertifiedMessage, NewRecipient
 from gateway.storage.errors import Conflict
-from gateway.storage.mailboxes import Folder
+from gateway.storage.mailboxes import Folder, sent_token
 from gateway.storage.register import Event
 from providers.directory import Directory
 from receipts.facts import CertificationData, Recipient
@@ -69,8 +70,10 @@ class Draft:
             copy,
             kind=SENT,
             folder=Folder.SENT,
+            flags=Mark.SEEN | Mark.CERTIFIED | Mark.ACCEPTED,
             reverse_path=self.submission.reverse_path,
             pec_msgid=self.facts.pec_msgid,
+            token=sent_token(self.facts.pec_msgid),
         )
         for recipient in self.facts.recipients:
             in_index = recipient.kind is RecipientKind.CERTIFIED

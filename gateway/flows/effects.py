@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from gateway.drivers.sources import Ids
 from gateway.flows.trace_fields import return_path
 from gateway.storage import content, mailboxes, outbox, register
-from gateway.storage.mailboxes import Folder, NewMessage
+from gateway.storage.mailboxes import NewMessage
 from gateway.storage.outbox import NewOutboxRow, OutboxRow
 from gateway.storage.register import Event, RegisterEntry
 from receipts.facts import CertificationData
@@ -48,7 +48,8 @@ class _Filing:
     token: str
     message: Octets
     kind: str
-    folder: str
+    folder: str | None
+    flags: int
     return_path: str
     pec_msgid: str | None
 
@@ -101,19 +102,27 @@ class Effects:
         message: Octets,
         *,
         kind: str,
-        folder: str = Folder.INBOX,
+        folder: str | None = None,
+        flags: int = 0,
         reverse_path: str = "",
         pec_msgid: str | None = None,
+        token: str | None = None,
     ) -> None:
-        """Put a message into a mailbox. What its holder reads begins with what ``stored_form`` prepends."""
+        """Put a message into a mailbox. What its holder reads begins with what ``stored_form`` prepends.
+
+        Args:
+            folder: the key or name of one; left out: the inbox, or where the mailbox keeps receipts.
+            token: its opaque id, if that is known already.
+        """
         self.keep_message(message)
         self._filings.append(
             _Filing(
                 mailbox_id=mailbox_id,
-                token=self.ids.token(),
+                token=token or self.ids.token(),
                 message=message,
                 kind=kind,
                 folder=folder,
+                flags=flags,
                 return_path=reverse_path,
                 pec_msgid=pec_msgid,
             )
@@ -180,6 +189,7 @@ class Effects:
             kind=filing.kind,
             at=self.at,
             folder=filing.folder,
+            flags=filing.flags,
             return_path=filing.return_path,
             pec_msgid=filing.pec_msgid,
         )

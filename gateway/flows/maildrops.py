@@ -1,11 +1,12 @@
 """Mailboxes for those who signed in: every read and every deletion names the holder's own mailbox (promise 6)."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
 from gateway.flows.outcomes import Holder
-from gateway.storage import content, mailboxes
+from gateway.storage import content, letters, mailboxes
 from gateway.storage.engine import Storage
 from gateway.storage.mailboxes import ListedMessage
 from receipts.octets import Octets
@@ -43,7 +44,9 @@ class OpenMaildrop:
 
     async def delete(self, ids: Sequence[int]) -> int:
         """Remove messages of this mailbox for good, all or none; how many were still there."""
-        return await self._storage.write(lambda connection: mailboxes.expunge(connection, self._mailbox_id, ids))
+        at = datetime.now(UTC)
+        removed = await self._storage.write(lambda connection: letters.remove(connection, self._mailbox_id, ids, at))
+        return len(removed)
 
 
 def _loaded(connection: Connection, bodies: Sequence[int]) -> Sequence[Octets | None]:

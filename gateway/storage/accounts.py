@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, select, true, union_all, update
 
+from gateway.storage import folders
 from gateway.storage.statements import Statement, insert_ignoring, insert_into
 from gateway.storage.tables import account_passwords, accounts, aliases, domains, mailboxes
 from gateway.storage.values import clean, instant, micros
@@ -182,9 +183,17 @@ def add_account(connection: Connection, new: NewAccount) -> Account:
     refuse_unless_free(connection, new.address, operator=new.kind is BoxKind.OPERATOR)
     at = micros(new.at)
     shared = {"address": new.address, "address_key": key, "kind": new.kind.value, "active": True, "created_at": at}
-    counters = {"uid_validity": at // 1_000_000, "last_uid": 0, "modseq": 0}
-    mailbox = _ADD_MAILBOX.one(connection, shared | counters)
+    counters = {"uid_validity": at // 1_000_000, "last_uid": 0, "modseq": 0, "used_bytes": 0}
+    policy = {
+        "quota_bytes": None,
+        "quota_told": 0,
+        "receipts_in_inbox": new.kind is not BoxKind.USER,  # they are all that the service's own box is for
+        "has_rules": False,
+        "notice_address": None,
+    }
+    mailbox = _ADD_MAILBOX.one(connection, shared | counters | policy)
     assert mailbox is not None
+    folders.add_first_folders(connection, mailbox[0], new.language)
     own = {
         "mailbox_id": mailbox[0],
         "display_name": clean(new.display_name),

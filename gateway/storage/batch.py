@@ -75,6 +75,8 @@ class Batch:
     """What the transactions of one group leave to be added at the end. It belongs to the writer's connection."""
 
     def __init__(self) -> None:
+        self.changed: set[int] = set()
+        """Mailboxes in which the present group changes something."""
         self._rows: dict[Deferred, list[Any]] = {}
         self._own: set[Table] = set()  # tables that the present transaction adds to
         self._node = secrets.randbits(10)
@@ -98,6 +100,7 @@ class Batch:
         """Forget everything: the group was rolled back."""
         self._rows.clear()
         self._own.clear()
+        self.changed.clear()
 
     def flush(self, connection: Connection) -> None:
         """Add all rows, parents first."""

@@ -8,8 +8,10 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Connection, Text, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from gateway.points.marks import Mark
 from gateway.points.tracking import FINAL, RecipientState
 from gateway.storage.batch import Addition, batch_of
+from gateway.storage.mailboxes import mark_sent
 from gateway.storage.statements import Statement
 from gateway.storage.tables import certified_messages, certified_recipients, submissions
 from gateway.storage.values import clean, instant, micros
@@ -131,6 +133,12 @@ _RECIPIENTS = Statement(
     .order_by(certified_recipients.c.position)
 )
 MOST_FROM_STATES: Final = 3
+MARKS: Final = {
+    RecipientState.DELIVERED: Mark.DELIVERED,
+    RecipientState.FAILED: Mark.FAILED,
+    RecipientState.TIMED_OUT: Mark.FAILED,
+}
+"""What the end of a recipient is on the sender's copy."""
 _TIME = BigInteger()
 _OF_MESSAGE = (
     certified_recipients.c.message_id
@@ -244,7 +252,8 @@ def advance(
 ) -> bool:
     """Change a recipient's state if it is one of ``from_states`` (at most three); whether it was.
 
-    A flow that changes several recipients takes them in the order of their address keys.
+    A flow that changes several recipients takes them in the order of their address keys. The sender's copy of the
+    message is marked with what has become of it.
     """
     if not 0 < len(from_states) <= MOST_FROM_STATES:
         raise ValueError("a change comes from one, two or three states")
@@ -260,7 +269,10 @@ def advance(
         "detail": None if detail is None else clean(detail),
     }
     values |= {f"from{number}": allowed[min(number, len(allowed) - 1)] for number in range(MOST_FROM_STATES)}
-    return _ADVANCE.run(connection, values) == 1
+    changed = _ADVANCE.run(connection, values) == 1
+    if changed and to in MARKS:
+        mark_sent(connection, pec_msgid, MARKS[to])
+    return changed
 
 
 def note_delay(connection: Connection, pec_msgid: str, address: str, at: datetime) -> bool:

@@ -10,7 +10,7 @@ from gateway.storage import schema
 from gateway.storage.drivers import Durability, durability, engines, is_unavailable
 from gateway.storage.errors import StorageUnavailable
 from gateway.storage.readers import Readers
-from gateway.storage.writer import GroupLimits, Writer
+from gateway.storage.writer import Changed, GroupLimits, Writer
 
 __all__ = ["Storage"]
 
@@ -100,6 +100,10 @@ class Storage:
     def write_now(self, transaction: Callable[[Connection], T]) -> T:
         """The same as ``write``, for threads without an event loop."""
         return self._writer.write_now(transaction)
+
+    def on_change(self, changed: Changed) -> None:
+        """Tell ``changed`` of every commit of this process that changes mailboxes, in the writer's thread."""
+        self._writer.changed = changed
 
     def durability(self) -> Durability:
         """What the writer's connection says now about its commits."""

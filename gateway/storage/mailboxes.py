@@ -1,30 +1,50 @@
 """What lies in a mailbox: messages with an opaque id for life, folder, UID and modseq (D27)."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, exists, select, update
 
-from gateway.storage.batch import Addition
+from gateway.points.box import FIRST_FOLDERS, RECEIPTS, counts
+from gateway.points.marks import Mark
+from gateway.points.tracking import RecipientState
+from gateway.storage.batch import Addition, batch_of
 from gateway.storage.errors import Conflict
 from gateway.storage.statements import Statement
-from gateway.storage.tables import mailboxes, messages
+from gateway.storage.tables import certified_messages, certified_recipients, folders, mailboxes, messages
 from gateway.storage.values import clean, instant, micros
+from receipts.wire import RecipientKind
 
-__all__ = ["Folder", "ListedMessage", "NewMessage", "StoredMessage", "deliver", "expunge", "find", "pop3_listing"]
+__all__ = [
+    "ORDINARY",
+    "Folder",
+    "ListedMessage",
+    "NewMessage",
+    "StoredMessage",
+    "deliver",
+    "find",
+    "mark_sent",
+    "pop3_listing",
+    "sent_token",
+]
 
 ORDINARY: Final = "ordinary"
 """Kind of a message that is none of ``MessageKind``."""
 
 
 class Folder(StrEnum):
+    """Keys of the folders that every mailbox has (``points.box.FIRST_FOLDERS``)."""
+
     INBOX = "INBOX"
     RECEIPTS = "Receipts"
     SENT = "Sent"
+    DRAFTS = "Drafts"
+    TRASH = "Trash"
+    JUNK = "Junk"
+    ARCHIVE = "Archive"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +57,12 @@ class NewMessage:
     size: int  # of that body
     kind: str  # a MessageKind, or what an ordinary message is called
     at: datetime
-    folder: str = Folder.INBOX
-    flags: int = 0
+    folder: str | None = None  # its key or name; None: the inbox, or where the mailbox keeps receipts
+    flags: int = 0  # Marks
+    keywords: int = 0  # of the mailbox's own
     return_path: str = ""
     pec_msgid: str | None = None
+    most: int | None = None  # bytes up to which it may fill the mailbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,29 +94,132 @@ class ListedMessage(NamedTuple):
 _COUNT = Statement(
     update(mailboxes)
     .where(mailboxes.c.id == bindparam("mailbox"))
-    .values(last_uid=mailboxes.c.last_uid + bindparam("more"), modseq=mailboxes.c.modseq + bindparam("more"))
-    .returning(mailboxes.c.last_uid, mailboxes.c.modseq)
+    .values(
+        last_uid=mailboxes.c.last_uid + bindparam("more"),
+        modseq=mailboxes.c.modseq + bindparam("changes"),
+        used_bytes=mailboxes.c.used_bytes + bindparam("bytes"),
+    )
+    .returning(mailboxes.c.last_uid, mailboxes.c.modseq, mailboxes.c.used_bytes, mailboxes.c.receipts_in_inbox)
 )
+_FOLDER = Statement(
+    select(folders.c.key).where(
+        folders.c.mailbox_id == bindparam("mailbox"),
+        (folders.c.key == bindparam("folder")) | (folders.c.name == bindparam("folder")),
+    )
+)
+_MINUS_DELIVERED = (
+    exists()
+    .where(
+        certified_recipients.c.message_id == certified_messages.c.id,
+        certified_messages.c.pec_msgid == messages.c.pec_msgid,
+        certified_recipients.c.kind == RecipientKind.CERTIFIED.value,
+        certified_recipients.c.state != RecipientState.DELIVERED.value,
+    )
+    .correlate(messages)
+)
+_SENT = Statement(
+    select(messages.c.mailbox_id, messages.c.flags, _MINUS_DELIVERED).where(messages.c.token == bindparam("key"))
+)
+_MARK = Statement(
+    update(messages)
+    .where(messages.c.token == bindparam("key"))
+    .values(flags=messages.c.flags.op("|")(bindparam("mark")), modseq=bindparam("now"))
+)
+_ALWAYS_THERE: Final = frozenset(folder.key for folder in FIRST_FOLDERS)
+
+
+@dataclass(frozen=True, slots=True)
+class _SentMark:
+    """A mark for the copy of a message that its sender has, if it is still there."""
+
+    token: str
+    mark: Mark
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What happens to one mailbox in a group."""
+
+    new: int = 0
+    marked: int = 0
+    bytes: int = 0
+    uid: int = 0  # the last one given
+    modseq: int = 0
+    used: int = 0
+    receipts: str = Folder.RECEIPTS
 
 
 class _Deliveries(Addition):
-    """Messages of a whole group, each under the next UID and modseq of its mailbox.
+    """Messages of a whole group, each under the next UID and modseq of its mailbox, and marks of sent ones.
 
     Mailboxes are taken in the order of their ids, so that two nodes never wait for each other.
     """
 
     def flush(self, connection: Connection, rows: list[Any]) -> None:
-        more = sorted(Counter(row["mailbox_id"] for row in rows).items())
-        counted = _COUNT.each(connection, [{"mailbox": mailbox, "more": number} for mailbox, number in more])
-        last: dict[int, tuple[int, int]] = {}
-        for (mailbox, number), found in zip(more, counted, strict=True):
-            if found is None:
-                raise Conflict(f"mailbox {mailbox} is gone")
-            last[mailbox] = (found[0] - number, found[1] - number)
-        for row in rows:
-            uid, modseq = last[row["mailbox_id"]]
-            row["uid"], row["modseq"] = last[row["mailbox_id"]] = (uid + 1, modseq + 1)
-        super().flush(connection, rows)
+        new = [row for row in rows if not isinstance(row, _SentMark)]
+        marks = [row for row in rows if isinstance(row, _SentMark)] if len(new) < len(rows) else []
+        marked = _still_to_mark(connection, marks) if marks else []
+        tallies = _tallies(new, marked)
+        _count(connection, tallies)
+        for row in new:
+            tally = tallies[row["mailbox_id"]]
+            tally.uid, tally.modseq = row["uid"], row["modseq"] = tally.uid + 1, tally.modseq + 1
+            row["folder"] = _place(connection, row, tally)
+            if row["most"] is not None and tally.used > row["most"]:
+                raise Conflict(f"mailbox {row['mailbox_id']} has filled up meanwhile")
+        for values, mailbox in marked:
+            tally = tallies[mailbox]
+            tally.modseq = values["now"] = tally.modseq + 1
+        if marked:
+            _MARK.many(connection, [values for values, _ in marked])
+        batch_of(connection).changed.update(tallies)
+        if new:
+            super().flush(connection, new)
+
+
+def _still_to_mark(connection: Connection, marks: list[_SentMark]) -> list[tuple[dict[str, Any], int]]:
+    """The marks that change something, with the mailbox of the message each is for."""
+    found = _SENT.each(connection, [{"key": mark.token} for mark in marks])
+    return [
+        ({"key": mark.token, "mark": int(mark.mark)}, row[0])
+        for mark, row in zip(marks, found, strict=True)
+        if row is not None and not row[1] & mark.mark and not (mark.mark is Mark.DELIVERED and row[2])
+    ]
+
+
+def _tallies(new: list[Any], marked: list[tuple[dict[str, Any], int]]) -> dict[int, _Tally]:
+    tallies: dict[int, _Tally] = {}
+    for row in new:
+        tally = tallies.setdefault(row["mailbox_id"], _Tally())
+        tally.new += 1
+        tally.bytes += row["size"] if counts(row["kind"]) else 0
+    for _, mailbox in marked:
+        tallies.setdefault(mailbox, _Tally()).marked += 1
+    return dict(sorted(tallies.items()))
+
+
+def _count(connection: Connection, tallies: dict[int, _Tally]) -> None:
+    rows = [
+        {"mailbox": mailbox, "more": tally.new, "changes": tally.new + tally.marked, "bytes": tally.bytes}
+        for mailbox, tally in tallies.items()
+    ]
+    for (mailbox, tally), found in zip(tallies.items(), _COUNT.each(connection, rows), strict=True):
+        if found is None:
+            raise Conflict(f"mailbox {mailbox} is gone")
+        tally.uid, tally.modseq, tally.used = found[0] - tally.new, found[1] - tally.new - tally.marked, found[2]
+        if found[3]:
+            tally.receipts = Folder.INBOX
+
+
+def _place(connection: Connection, row: dict[str, Any], tally: _Tally) -> str:
+    """The folder of a new message. One that was deleted meanwhile is the inbox: its row waits for ours (D23)."""
+    folder: str | None = row["folder"]
+    if folder is None:
+        return tally.receipts if row["kind"] in RECEIPTS else Folder.INBOX
+    if folder in _ALWAYS_THERE:
+        return folder
+    found = _FOLDER.one(connection, {"mailbox": row["mailbox_id"], "folder": folder})
+    return Folder.INBOX if found is None else str(found[0])
 
 
 _PUT = _Deliveries(messages, without=("id",))
@@ -121,12 +246,6 @@ _LISTING = Statement(
 _FIND = Statement(
     select(*_COLUMNS).where(messages.c.mailbox_id == bindparam("mailbox"), messages.c.token == bindparam("token"))
 )
-_EXPUNGE = Statement(
-    delete(messages).where(messages.c.mailbox_id == bindparam("mailbox"), messages.c.id == bindparam("message"))
-)
-_MODIFIED = Statement(
-    update(mailboxes).where(mailboxes.c.id == bindparam("mailbox")).values(modseq=mailboxes.c.modseq + 1)
-)
 
 
 def deliver(connection: Connection, new: Sequence[NewMessage]) -> None:
@@ -144,25 +263,33 @@ def find(connection: Connection, mailbox_id: int, token: str) -> StoredMessage |
     return _message(row) if row else None
 
 
-def expunge(connection: Connection, mailbox_id: int, message_ids: Sequence[int]) -> int:
-    """Remove messages of this mailbox for good; how many there were. Ids of other mailboxes remove nothing."""
-    removed = _EXPUNGE.many(
-        connection, [{"mailbox": mailbox_id, "message": message_id} for message_id in sorted(message_ids)]
-    )
-    if removed:
-        _MODIFIED.run(connection, {"mailbox": mailbox_id})
-    return removed
+def mark_sent(connection: Connection, pec_msgid: str, mark: Mark) -> None:
+    """Mark the sender's copy of a message with what has become of it, unless it is gone.
+
+    With Mark.DELIVERED once each certified recipient has a delivery receipt.
+    """
+    batch_of(connection).add(_PUT, [_SentMark(sent_token(pec_msgid), mark)])
+
+
+def sent_token(pec_msgid: str) -> str:
+    """The opaque id of the sender's copy of a message: so it is found without an index of its own.
+
+    It is what stands before the "@": made for this one message, and never used before (MID-01).
+    """
+    return pec_msgid.partition("@")[0]
 
 
 def _row(message: NewMessage) -> dict[str, Any]:
     return {
         "token": message.token,
         "mailbox_id": message.mailbox_id,
-        "folder": str(message.folder),
+        "folder": None if message.folder is None else str(message.folder),
         "at": micros(message.at),
         "size": message.size,
         "kind": str(message.kind),
         "flags": message.flags,
+        "keywords": message.keywords,
+        "most": message.most,
         "body_id": message.body_id,
         "return_path": clean(message.return_path),
         "pec_msgid": message.pec_msgid,

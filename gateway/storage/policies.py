@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, delete, select
 
 from gateway.points.ordinary import Ordinary, OrdinaryPolicy
+from gateway.storage.folders import ensure_folder
 from gateway.storage.statements import Statement, insert_into
 from gateway.storage.tables import mailbox_policies
 from gateway.storage.values import clean, micros
@@ -34,13 +35,16 @@ def policies_of(connection: Connection, mailbox_ids: Iterable[int]) -> dict[int,
 
 
 def set_policy(connection: Connection, mailbox_id: int, policy: OrdinaryPolicy | None, at: datetime) -> None:
-    """Give a mailbox a policy of its own; None takes it away, so that the provider's counts."""
+    """Give a mailbox a policy of its own; None takes it away, so that the provider's counts.
+
+    A folder that the mailbox has not is made.
+    """
     _FORGET.run(connection, {"mailbox": mailbox_id})
     if policy is not None:
         row = {
             "mailbox_id": mailbox_id,
             "ordinary": policy.ordinary.value,
-            "folder": clean(policy.folder),
+            "folder": ensure_folder(connection, mailbox_id, clean(policy.folder)).name,
             "forward_to": policy.forward_to,
             "changed_at": micros(at),
         }

@@ -4,18 +4,18 @@
 a thousand flows a second have one core. Statements with lists of unknown length (``in_``) go the usual way.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Protocol
 
 import psycopg
-from sqlalchemy import Connection, Executable, Table
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Connection, Executable, Table, any_, bindparam, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.util import find_tables
 
-__all__ = ["Row", "Statement", "ignoring", "insert_ignoring", "insert_into"]
+__all__ = ["Row", "Statement", "among", "ignoring", "insert_ignoring", "insert_into", "numbers"]
 
 Row = tuple[Any, ...]
 Values = Mapping[str, Any]
@@ -141,3 +141,17 @@ def ignoring(table: Table) -> dict[str, Executable]:
         "sqlite": sqlite.insert(table).on_conflict_do_nothing(),
         "postgresql": postgresql.insert(table).on_conflict_do_nothing(),
     }
+
+
+def among(column: ColumnElement[int], make: Callable[[ColumnElement[bool]], Executable]) -> dict[str, Executable]:
+    """A statement about the rows whose ``column`` is one of many, bound as ``numbers`` makes them of a collection."""
+    return {
+        "sqlite": make(column.in_(text("SELECT value FROM json_each(:numbers)"))),
+        "postgresql": make(column == any_(bindparam("numbers", type_=ARRAY(BigInteger)))),
+    }
+
+
+def numbers(connection: Connection, values: Iterable[int]) -> dict[str, Any]:
+    """Many integers as the parameter of a statement made with ``among``."""
+    many = list(values)
+    return {"numbers": str(many) if connection.dialect.name == "sqlite" else many}

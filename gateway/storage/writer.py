@@ -20,9 +20,11 @@ from gateway.storage.batch import batch_of
 from gateway.storage.drivers import is_passing, is_unavailable
 from gateway.storage.errors import StorageUnavailable
 
-__all__ = ["GroupLimits", "Writer"]
+__all__ = ["Changed", "GroupLimits", "Writer"]
 
 T = TypeVar("T")
+Changed = Callable[[frozenset[int]], None]
+"""Is told of mailboxes in which something was committed, in the writer's thread; neither blocks nor raises."""
 ATTEMPTS: Final = 4  # of a single transaction that another node's transaction stands in the way of
 
 
@@ -55,6 +57,7 @@ class Writer:
         self._last = 1  # members of the last group
         self._lock = threading.Lock()
         self._closed = False
+        self.changed: Changed | None = None
         self._thread = threading.Thread(target=self._run, name="storage-writer", daemon=True)
         self._thread.start()
 
@@ -175,7 +178,15 @@ class Writer:
             failure = StorageUnavailable("a commit failed")
             failure.__cause__ = error
             return failure
+        self._tell(batch_of(connection).changed)
         return None
+
+    def _tell(self, changed: set[int]) -> None:
+        if not changed:
+            return
+        if self.changed is not None:
+            self.changed(frozenset(changed))
+        changed.clear()
 
     def _roll_back(self, error: Exception) -> None:
         if self._connection is None:

@@ -30,7 +30,7 @@ async def test_an_accepted_message_leaves_receipt_copy_envelope_and_states(alfa:
     raw = original(ALL[:2], ALL[2:])
     pec_msgid = await accepted(alfa, raw, *ALL)
     receipt, copy = alfa.mailbox("anna")
-    assert (receipt.kind, receipt.folder, copy.kind, copy.folder) == ("acceptance", "INBOX", "sent", "Sent")
+    assert (receipt.kind, receipt.folder, copy.kind, copy.folder) == ("acceptance", "Receipts", "sent", "Sent")
     assert receipt.pec_msgid == copy.pec_msgid == pec_msgid
     assert copy.raw == raw
     assert receipt.certified.said("identificativo") == pec_msgid

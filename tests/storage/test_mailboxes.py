@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 from sqlalchemy import Connection
 
-from gateway.storage import mailboxes
+from gateway.storage import letters, mailboxes
 from gateway.storage.engine import Storage
 from gateway.storage.errors import Conflict
 from gateway.storage.mailboxes import Folder, NewMessage, StoredMessage
@@ -44,7 +44,7 @@ async def test_a_message_comes_back_as_it_was_delivered(place: Place) -> None:
     await delivered(place, new(place, box, token="opaque", kind="delivery", pec_msgid="id@alfa.example", flags=1))
     (found,) = await listing(place, box)
     assert (found.token, found.kind, found.pec_msgid, found.flags) == ("opaque", "delivery", "id@alfa.example", 1)
-    assert (found.uid, found.at, found.size, found.body_id, found.folder) == (1, AT, 100, place.body, "INBOX")
+    assert (found.uid, found.at, found.size, found.body_id, found.folder) == (1, AT, 100, place.body, "Receipts")
 
 
 async def test_each_mailbox_counts_for_itself_in_order_of_arrival(place: Place) -> None:
@@ -59,7 +59,10 @@ async def test_a_uid_is_never_used_twice(place: Place) -> None:
     box = place.anna.mailbox_id
     await delivered(place, new(place, box), new(place, box))
     ids = [message.id for message in await listing(place, box)]
-    assert await place.storage.write(lambda connection: mailboxes.expunge(connection, box, ids)) == 2
+    assert await place.storage.write(lambda connection: letters.remove(connection, box, ids, AT)) == [
+        ("INBOX", 1),
+        ("INBOX", 2),
+    ]
     await delivered(place, new(place, box))
     assert [message.uid for message in await listing(place, box)] == [3]
 
@@ -95,7 +98,7 @@ async def test_nobody_removes_from_the_mailbox_of_another(place: Place) -> None:
     anna, bruno = place.anna.mailbox_id, place.bruno.mailbox_id
     await delivered(place, new(place, anna), new(place, bruno))
     (mine,), (other,) = await listing(place, anna), await listing(place, bruno)
-    assert await place.storage.write(lambda c: mailboxes.expunge(c, anna, [mine.id, other.id, 999])) == 1
+    assert await place.storage.write(lambda c: letters.remove(c, anna, [mine.id, other.id, 999], AT)) == [("INBOX", 1)]
     assert await listing(place, anna) == []
     assert await listing(place, bruno) == [other]
 
@@ -116,7 +119,7 @@ async def test_every_change_has_a_modseq_of_its_own(place: Place) -> None:
     box = place.anna.mailbox_id
     await delivered(place, new(place, box), new(place, box))
     (first, _) = await listing(place, box)
-    await place.storage.write(lambda connection: mailboxes.expunge(connection, box, [first.id]))
+    await place.storage.write(lambda connection: letters.remove(connection, box, [first.id], AT))
     await delivered(place, new(place, box))
 
     def modseqs(connection: Connection) -> list[int]:

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, func, select
 
-from gateway.storage import accounts, content, mailboxes
+from gateway.storage import accounts, content, letters, mailboxes
 from gateway.storage.chunks import CHUNK, REMOVED_AT_ONCE
 from gateway.storage.engine import Storage
 from gateway.storage.errors import StorageUnavailable
@@ -64,7 +64,7 @@ async def test_a_message_keeps_its_body_until_it_is_deleted(storage: Storage) ->
     assert await storage.write(lambda connection: purged(connection, AT + DAY)) == 0
     assert (await storage.read(lambda connection: content.load(connection, body))).read() == message.read()
     (found,) = await storage.read(lambda connection: mailboxes.pop3_listing(connection, box))
-    await storage.write(lambda connection: mailboxes.expunge(connection, box, [found.id]))
+    await storage.write(lambda connection: letters.remove(connection, box, [found.id], AT))
     assert await storage.write(lambda connection: purged(connection, AT + DAY)) == 2
 
 

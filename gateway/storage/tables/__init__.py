@@ -6,7 +6,7 @@ Instants are microseconds of UTC (``values``). A change here goes with a step in
 from gateway.storage.tables.certified import certified_messages, certified_recipients, submissions
 from gateway.storage.tables.columns import metadata
 from gateway.storage.tables.legal import register, register_chain, register_links
-from gateway.storage.tables.mail import messages
+from gateway.storage.tables.mail import expunged, folders, keywords, messages, subscriptions
 from gateway.storage.tables.octets import bodies, body_contents, chunk_sets, content_chunks, contents
 from gateway.storage.tables.operation import alarms
 from gateway.storage.tables.outgoing import outbox
@@ -27,6 +27,9 @@ __all__ = [
     "content_chunks",
     "contents",
     "domains",
+    "expunged",
+    "folders",
+    "keywords",
     "mailbox_policies",
     "mailboxes",
     "messages",
@@ -38,4 +41,5 @@ __all__ = [
     "register_chain",
     "register_links",
     "submissions",
+    "subscriptions",
 ]

@@ -1,6 +1,6 @@
 """Domains, mailboxes with their aliases, and the accounts that sign in to them."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, SmallInteger, Table, Text, false, text
 
 from gateway.storage.tables.columns import id_column, instant, link, metadata, words
 
@@ -20,6 +20,12 @@ mailboxes = Table(
     Column("uid_validity", BigInteger, nullable=False),
     Column("last_uid", BigInteger, nullable=False),
     Column("modseq", BigInteger, nullable=False),
+    Column("used_bytes", BigInteger, nullable=False, server_default=text("0")),  # of what counts, a body once
+    Column("quota_bytes", BigInteger),  # null: the provider's default
+    Column("quota_told", SmallInteger, nullable=False, server_default=text("0")),  # percent, of the last alert
+    Column("receipts_in_inbox", Boolean, nullable=False, server_default=false()),
+    Column("has_rules", Boolean, nullable=False, server_default=false()),
+    words("notice_address", nullable=True),  # an ordinary mailbox of the holder's
 )
 
 aliases = Table(

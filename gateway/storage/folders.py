@@ -1,0 +1,246 @@
+"""The folders of a mailbox. What lies in them stands in ``letters``."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, case, delete, func, select, update
+
+from gateway.points.box import FIRST_FOLDERS, folder_name
+from gateway.points.marks import Mark
+from gateway.storage.batch import batch_of
+from gateway.storage.statements import Statement, insert_ignoring, insert_into
+from gateway.storage.tables import folders, mailboxes, messages, subscriptions
+
+__all__ = [
+    "Counts",
+    "StoredFolder",
+    "add_first_folders",
+    "add_folder",
+    "change_box",
+    "count_messages",
+    "ensure_folder",
+    "folder_named",
+    "folder_of",
+    "list_folders",
+    "modseqs",
+    "remove_folder",
+    "rename_folder",
+    "subscribe",
+    "subscribed",
+    "take_recent",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFolder:
+    """A folder."""
+
+    id: int
+    key: str  # for life; what stands with its messages
+    name: str
+    special_use: str | None
+    highest_uid: int
+    recent_from: int
+    log_from: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What lies in a folder."""
+
+    messages: int = 0
+    unseen: int = 0
+    deleted: int = 0
+    size: int = 0
+    recent: int = 0
+    highest_uid: int = 0  # of a message that is there
+    first_unseen: int | None = None
+
+
+_COLUMNS = (
+    folders.c.id,
+    folders.c.key,
+    folders.c.name,
+    folders.c.special_use,
+    folders.c.highest_uid,
+    folders.c.recent_from,
+    folders.c.log_from,
+)
+_ADD = insert_into(folders, returning="id")
+_LIST = Statement(select(*_COLUMNS).where(folders.c.mailbox_id == bindparam("mailbox")).order_by(folders.c.id))
+_NAMED = Statement(
+    select(*_COLUMNS).where(folders.c.mailbox_id == bindparam("mailbox"), folders.c.name == bindparam("called"))
+)
+_BY_ID = Statement(
+    select(*_COLUMNS).where(folders.c.mailbox_id == bindparam("mailbox"), folders.c.id == bindparam("folder"))
+)
+_REMOVE = Statement(delete(folders).where(folders.c.id == bindparam("folder")))
+_RENAME = Statement(update(folders).where(folders.c.id == bindparam("folder")).values(name=bindparam("to")))
+_RECENT = Statement(
+    update(folders)
+    .where(folders.c.id == bindparam("folder"), folders.c.recent_from < bindparam("next"))
+    .values(recent_from=bindparam("next"))
+)
+_SUBSCRIBE = insert_ignoring(subscriptions)
+_UNSUBSCRIBE = Statement(
+    delete(subscriptions).where(
+        subscriptions.c.mailbox_id == bindparam("mailbox"), subscriptions.c.name == bindparam("called")
+    )
+)
+_SUBSCRIBED = Statement(select(subscriptions.c.name).where(subscriptions.c.mailbox_id == bindparam("mailbox")))
+_CHANGE = Statement(
+    update(mailboxes)
+    .where(mailboxes.c.id == bindparam("mailbox"))
+    .values(
+        modseq=mailboxes.c.modseq + 1,
+        last_uid=mailboxes.c.last_uid + bindparam("uids"),
+    )
+    .returning(mailboxes.c.modseq, mailboxes.c.last_uid, mailboxes.c.uid_validity, mailboxes.c.used_bytes)
+)
+_MODSEQ = Statement(select(mailboxes.c.modseq, mailboxes.c.uid_validity).where(mailboxes.c.id == bindparam("mailbox")))
+_UNSEEN: Final = messages.c.flags.op("&")(int(Mark.SEEN)) == 0
+_COUNTS = Statement(
+    select(
+        func.count(),
+        func.coalesce(func.sum(case((_UNSEEN, 1), else_=0)), 0),
+        func.coalesce(func.sum(case((messages.c.flags.op("&")(int(Mark.DELETED)) != 0, 1), else_=0)), 0),
+        func.coalesce(func.sum(messages.c.size), 0),
+        func.coalesce(func.sum(case((messages.c.uid >= bindparam("recent"), 1), else_=0)), 0),
+        func.coalesce(func.max(messages.c.uid), 0),
+        func.min(case((_UNSEEN, messages.c.uid), else_=None)),
+    ).where(messages.c.mailbox_id == bindparam("mailbox"), messages.c.folder == bindparam("folder"))
+)
+
+
+def add_first_folders(connection: Connection, mailbox_id: int, language: str) -> None:
+    """The folders of a new mailbox, subscribed to, in the holder's language."""
+    for folder in FIRST_FOLDERS:
+        name = folder_name(folder, language)
+        _add(connection, mailbox_id, folder.key, name, folder.use)
+        subscribe(connection, mailbox_id, name)
+
+
+def add_folder(connection: Connection, mailbox_id: int, name: str, special_use: str | None = None) -> StoredFolder:
+    """Make a folder of a name that none has; the caller holds the mailbox (``change_box``)."""
+    key = f"f{batch_of(connection).new_id():x}"
+    return _add(connection, mailbox_id, key, name, special_use)
+
+
+def ensure_folder(connection: Connection, mailbox_id: int, name: str) -> StoredFolder:
+    """The folder of this name or key, made and subscribed to if there is none."""
+    change_box(connection, mailbox_id)
+    known = list_folders(connection, mailbox_id)
+    found = next((folder for folder in known if name in (folder.name, folder.key)), None)
+    if found is None:
+        found = add_folder(connection, mailbox_id, name)
+        subscribe(connection, mailbox_id, name)
+    return found
+
+
+def list_folders(connection: Connection, mailbox_id: int) -> list[StoredFolder]:
+    """All of them, the oldest first."""
+    return [_folder(row) for row in _LIST.all(connection, {"mailbox": mailbox_id})]
+
+
+def folder_named(connection: Connection, mailbox_id: int, name: str) -> StoredFolder | None:
+    row = _NAMED.one(connection, {"mailbox": mailbox_id, "called": name})
+    return _folder(row) if row else None
+
+
+def folder_of(connection: Connection, mailbox_id: int, folder_id: int) -> StoredFolder | None:
+    """The folder with this id, if it is one of the mailbox."""
+    row = _BY_ID.one(connection, {"mailbox": mailbox_id, "folder": folder_id})
+    return _folder(row) if row else None
+
+
+def remove_folder(connection: Connection, folder_id: int) -> None:
+    """Remove an empty folder; the caller holds the mailbox."""
+    _REMOVE.run(connection, {"folder": folder_id})
+
+
+def rename_folder(connection: Connection, folder_id: int, name: str) -> None:
+    _RENAME.run(connection, {"folder": folder_id, "to": name})
+
+
+def subscribe(connection: Connection, mailbox_id: int, name: str, *, on: bool = True) -> None:
+    if on:
+        _SUBSCRIBE.run(connection, {"mailbox_id": mailbox_id, "name": name})
+    else:
+        _UNSUBSCRIBE.run(connection, {"mailbox": mailbox_id, "called": name})
+
+
+def subscribed(connection: Connection, mailbox_id: int) -> frozenset[str]:
+    return frozenset(name for (name,) in _SUBSCRIBED.all(connection, {"mailbox": mailbox_id}))
+
+
+def take_recent(connection: Connection, mailbox_id: int, folder_id: int, uid_next: int) -> int:
+    """From which UID on messages are recent to whoever asks now: nobody else will be told of those below ``uid_next``.
+
+    A folder that is gone has none.
+    """
+    folder = folder_of(connection, mailbox_id, folder_id)
+    if folder is None:
+        return uid_next
+    taken = _RECENT.run(connection, {"folder": folder_id, "next": uid_next})
+    return folder.recent_from if taken else uid_next
+
+
+def change_box(connection: Connection, mailbox_id: int, *, uids: int = 0) -> tuple[int, int, int, int]:
+    """Hold a mailbox until the transaction ends, for a change: its new modseq, the UID below ``uids`` new ones, its
+    UIDVALIDITY, and the bytes it holds.
+
+    Raises:
+        LookupError: there is no such mailbox.
+    """
+    row = _CHANGE.one(connection, {"mailbox": mailbox_id, "uids": uids})
+    if row is None:
+        raise LookupError(f"no mailbox {mailbox_id}")
+    batch_of(connection).changed.add(mailbox_id)
+    return row[0], row[1] - uids, row[2], row[3]
+
+
+def modseqs(connection: Connection, mailbox_id: int) -> tuple[int, int]:
+    """Modseq and UIDVALIDITY of a mailbox. Raises LookupError if there is none."""
+    row = _MODSEQ.one(connection, {"mailbox": mailbox_id})
+    if row is None:
+        raise LookupError(f"no mailbox {mailbox_id}")
+    return row[0], row[1]
+
+
+def count_messages(connection: Connection, mailbox_id: int, wanted: Iterable[StoredFolder]) -> Mapping[int, Counts]:
+    """What lies in each of the folders, by its id."""
+    return {folder.id: _counted(connection, mailbox_id, folder) for folder in wanted}
+
+
+def _counted(connection: Connection, mailbox_id: int, folder: StoredFolder) -> Counts:
+    row = _COUNTS.one(connection, {"mailbox": mailbox_id, "folder": folder.key, "recent": folder.recent_from})
+    assert row is not None
+    return Counts(
+        messages=row[0],
+        unseen=int(row[1]),
+        deleted=int(row[2]),
+        size=int(row[3]),
+        recent=int(row[4]),
+        highest_uid=row[5],
+        first_unseen=row[6],
+    )
+
+
+def _add(connection: Connection, mailbox_id: int, key: str, name: str, special_use: str | None) -> StoredFolder:
+    values = {"key": key, "name": name, "special_use": special_use, "highest_uid": 0, "recent_from": 0, "log_from": 0}
+    row = _ADD.one(connection, values | {"mailbox_id": mailbox_id})
+    assert row is not None
+    return StoredFolder(id=row[0], **values)  # type: ignore[arg-type]
+
+
+def _folder(row: Sequence[Any]) -> StoredFolder:
+    return StoredFolder(
+        id=row[0],
+        key=row[1],
+        name=row[2],
+        special_use=row[3],
+        highest_uid=row[4],
+        recent_from=row[5],
+        log_from=row[6],
+    )
