@@ -213,6 +213,9 @@ class SignInSettings(Section):
     failure_seconds: Positive = 900
     """How long a wrong password counts."""
 
+    told_failures_per_day: Positive = 20
+    """Wrong passwords for one account in a day after which its holder gets a letter about them."""
+
 
 class RouteSettings(Section):
     """Where the mail of one domain goes instead of to its MX hosts."""

@@ -15,12 +15,15 @@ from gateway.drivers.smtp_client import ClientLimits, SmtpClient
 from gateway.drivers.sources import RandomIds, SystemClock
 from gateway.drivers.tls import ClientContexts, ServerTls
 from gateway.flows.alarms import Alarms
+from gateway.flows.diary import Diary
 from gateway.flows.effects import Lease, Leased
 from gateway.flows.holders import Holders
 from gateway.flows.inspection import Inspector
 from gateway.flows.issue import Identity, Issuer
+from gateway.flows.letters import Writer
 from gateway.flows.local_domains import LocalDomains
 from gateway.flows.maildrops import Maildrops
+from gateway.flows.outcomes import Protocol
 from gateway.flows.receive import ReceiveFlow
 from gateway.flows.recipients import Recipients
 from gateway.flows.relay import RelayFlow
@@ -49,6 +52,7 @@ __all__ = ["Parts"]
 LOOKED_AT = timedelta(seconds=2)
 """How soon a new domain, a new index and a full disk are seen."""
 SESSIONS_LOOKED_AT = timedelta(seconds=5)
+DIARY_WRITTEN = timedelta(seconds=5)
 
 
 class Parts:
@@ -144,7 +148,15 @@ class Parts:
     def _make_servers(self) -> None:
         domain, limits = self.settings.provider.domain, terms.smtp_limits(self.settings)
         budget, holders = Budget(limits.max_in_flight_bytes), Holders(self.storage)
-        self.sign_in = SignIn(holders.credentials, self.clock, terms.sign_in_limits(self.settings))
+        self.diary = Diary(
+            self.storage,
+            self.clock,
+            self.ids,
+            Writer(name=self.settings.provider.name, address=f"postmaster@{domain}"),
+            lease=self.lease,
+            tell_after=self.settings.sign_in.told_failures_per_day,
+        )
+        self.sign_in = SignIn(holders.credentials, self.clock, terms.sign_in_limits(self.settings), diary=self.diary)
         self.live = LiveSessions(holders.active_among)
         self.submission = SubmissionServer(
             hostname=domain,
@@ -152,7 +164,7 @@ class Parts:
             tls=self.tls.context,
             limits=limits,
             budget=budget,
-            sign_in=self.sign_in,
+            sign_in=self.sign_in.through(Protocol.SMTP),
             submit=self.submit,
             open_sink=self._open_sink,
             has_room=self.room,
@@ -171,7 +183,7 @@ class Parts:
             open_sink=self._open_sink,
         )
         self.pop3 = Pop3Server(
-            sign_in=self.sign_in,
+            sign_in=self.sign_in.through(Protocol.POP3),
             maildrops=Maildrops(self.storage),
             tls=self.tls.context,
             limits=terms.mailbox_limits(self.settings),
@@ -191,6 +203,7 @@ class Parts:
         self.ticks.every(LOOKED_AT, self.local_domains.look, "domains")
         self.ticks.every(LOOKED_AT, self._refresh_index, "index")
         self.ticks.every(SESSIONS_LOOKED_AT, self.live.sweep, "sessions")
+        self.ticks.every(DIARY_WRITTEN, self.diary.write, "diary")
 
     async def look(self) -> None:
         """See index, domains and room for the first time. An index that is not good stops nothing (D6)."""

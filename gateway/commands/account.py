@@ -11,6 +11,7 @@ from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
 from gateway.commands.domain import opened, refuse, shown
 from gateway.commands.names import displayed, given_address
 from gateway.commands.policy import policy
+from gateway.commands.sign_in import access, known, list_devices
 from gateway.drivers.passwords import hash_password, new_device
 from gateway.drivers.sources import RandomIds
 from gateway.storage import accounts, devices
@@ -24,6 +25,8 @@ app = typer.Typer(
 )
 
 app.command()(policy)
+app.command("access")(access)
+app.command("devices")(list_devices)
 
 SHORTEST_PASSWORD = 8
 LONGEST_PASSWORD = 1_024
@@ -71,7 +74,7 @@ def list_(config: ConfigOption = DEFAULT_CONFIG) -> None:
 def password(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Set the password of an account, also of the service and the operator's; it is asked for or read from stdin."""
     with opened(config) as (_, storage):
-        account = storage.read_now(lambda connection: _known(connection, address))
+        account = storage.read_now(lambda connection: known(connection, address))
         hashed = hash_password(_asked_password())
         storage.write_now(lambda connection: accounts.set_password(connection, account.id, hashed, datetime.now(UTC)))
     typer.echo(f"{account.address}: password set")
@@ -102,7 +105,7 @@ def alias(
             raise refuse(f"{other} is the service address")
 
         def transaction(connection: Connection) -> None:
-            account = _known(connection, address)
+            account = known(connection, address)
             accounts.add_alias(connection, other, account.mailbox_id, datetime.now(UTC))
 
         storage.write_now(transaction)
@@ -119,22 +122,13 @@ def device(
     made = new_device(RandomIds())
 
     def transaction(connection: Connection) -> None:
-        account = _known(connection, address)
+        account = known(connection, address)
         at = datetime.now(UTC)
         devices.add_device(connection, account.id, label=label, lookup=made.lookup, digest=made.digest, at=at)
 
     with opened(config) as (_, storage):
         storage.write_now(transaction)
     typer.echo(made.secret)
-
-
-@app.command("devices")
-def list_devices(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """List the devices with a password of their own, by the first characters of it."""
-    with opened(config) as (_, storage):
-        account = storage.read_now(lambda connection: _known(connection, address))
-        for one in storage.read_now(lambda connection: devices.devices_of(connection, account.id)):
-            typer.echo(f"{one.lookup}  {one.created_at:%Y-%m-%d}  {one.label}")
 
 
 @app.command()
@@ -146,7 +140,7 @@ def revoke(
     """Make the password of a device worthless."""
 
     def transaction(connection: Connection) -> bool:
-        return devices.remove_device(connection, _known(connection, address).id, lookup, datetime.now(UTC))
+        return devices.remove_device(connection, known(connection, address).id, lookup, datetime.now(UTC))
 
     with opened(config) as (_, storage):
         removed = storage.write_now(transaction)
@@ -157,20 +151,13 @@ def revoke(
 
 def _set_active(config: ConfigOption, address: str, *, active: bool) -> None:
     def transaction(connection: Connection) -> Account:
-        account = _known(connection, address)
+        account = known(connection, address)
         accounts.set_active(connection, account.id, datetime.now(UTC), active=active)
         return account
 
     with opened(config) as (_, storage):
         account = storage.write_now(transaction)
     typer.echo(f"{account.address}: {'enabled' if active else 'disabled'}")
-
-
-def _known(connection: Connection, address: str) -> Account:
-    found = accounts.account_by_address(connection, address)
-    if found is None:
-        raise accounts.AccountRefused(f"{address}: no such account")
-    return found
 
 
 def _asked_password() -> str:

@@ -2,11 +2,14 @@
 
 from collections.abc import Collection
 
-from gateway.flows.outcomes import Holder
+from sqlalchemy import Connection
+
+from gateway.flows.outcomes import Holder, Protocol
 from gateway.flows.signin import Credentials
-from gateway.storage import accounts
+from gateway.storage import accounts, signins
 from gateway.storage.accounts import BoxKind
 from gateway.storage.engine import Storage
+from gateway.storage.signins import SignInTerms
 
 __all__ = ["Holders"]
 
@@ -19,16 +22,21 @@ class Holders:
 
     async def credentials(self, user: str) -> Credentials | None:
         """The account whose own address is ``user``, and what proves a password right."""
-        found = await self._storage.read(lambda connection: accounts.credentials_of(connection, user))
-        return None if found is None else _credentials(found)
+
+        def read(connection: Connection) -> Credentials | None:
+            found = accounts.credentials_of(connection, user)
+            return None if found is None else _credentials(found, signins.terms_of(connection, found.account.id))
+
+        return await self._storage.read(read)
 
     async def active_among(self, account_ids: Collection[int]) -> frozenset[int]:
         """Those of the accounts that may be signed in."""
         return await self._storage.read(lambda connection: accounts.active_among(connection, account_ids))
 
 
-def _credentials(found: accounts.Credentials) -> Credentials:
+def _credentials(found: accounts.Credentials, terms: SignInTerms) -> Credentials:
     account = found.account
+    allowed = terms.protocols
     return Credentials(
         holder=Holder(
             account_id=account.id,
@@ -40,4 +48,6 @@ def _credentials(found: accounts.Credentials) -> Credentials:
         active=account.active,
         password=found.password,
         devices=found.devices,
+        protocols=frozenset(each for each in Protocol if allowed is None or each in allowed),
+        devices_only=terms.devices_only,
     )

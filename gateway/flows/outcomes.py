@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 
 from receipts.octets import Octets
 
@@ -13,6 +13,7 @@ __all__ = [
     "Holder",
     "NotAccepted",
     "Peer",
+    "Protocol",
     "Receive",
     "ReceiveOutcome",
     "RecipientAnswer",
@@ -48,8 +49,18 @@ class Holder:
     may_submit: bool  # False for service and operator boxes
 
 
+class Protocol(StrEnum):
+    """The ways by which a holder's programs sign in."""
+
+    IMAP = "imap"
+    POP3 = "pop3"
+    SMTP = "smtp"
+
+
 class SignInFailure(Enum):
     WRONG = auto()  # no such account, wrong password, disabled: all look the same (promise 6)
+    NEEDS_DEVICE = auto()  # the password is right, but this account takes passwords of devices only
+    CLOSED = auto()  # the password is right, but the account is not used by this protocol
     BUSY = auto()  # the password checkers' queue is full; try later
     TOO_MANY = auto()  # too many failures from this address
 

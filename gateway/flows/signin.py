@@ -10,18 +10,22 @@ import hmac
 import os
 import secrets
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Final
+from typing import Protocol as Interface
 
 from gateway.drivers import passwords
 from gateway.drivers.sources import Clock
 from gateway.flows.failures import FailureLimits, Failures, network_of
-from gateway.flows.outcomes import Holder, Peer, SignInFailure
+from gateway.flows.outcomes import Holder, Peer, Protocol, SignInFailure
+from gateway.flows.outcomes import SignIn as SignInBy
+from gateway.storage.signins import CHOSEN
 
-__all__ = ["Credentials", "ReadCredentials", "SignIn", "SignInLimits"]
+__all__ = ["Credentials", "ReadCredentials", "SignIn", "SignInDiary", "SignInLimits"]
 
 _LONGEST_USER: Final = 320  # RFC 5321 4.5.3.1: 64 + 1 + 255
 _LONGEST_PASSWORD: Final = 1_024
@@ -37,6 +41,10 @@ class Credentials:
     """What ``hash_password`` made; None when only devices sign in."""
     devices: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """Digests of the device passwords by their lookup ids."""
+    protocols: Collection[Protocol] = frozenset(Protocol)
+    """By which it may be used."""
+    devices_only: bool = False
+    """Whether the chosen password opens nothing for mail programs."""
 
 
 ReadCredentials = Callable[[str], Awaitable[Credentials | None]]
@@ -55,19 +63,34 @@ class SignInLimits:
     failures: FailureLimits = field(default_factory=FailureLimits)
 
 
+class SignInDiary(Interface):
+    """Is told of what happens at accounts that exist; never waits, never raises (``diary``)."""
+
+    def used(self, holder: Holder, lookup: str, protocol: Protocol, peer: Peer, network: str) -> None: ...
+    def failed(self, holder: Holder, peer: Peer) -> None: ...
+
+
 class SignIn:
     """The sign-in of one process.
 
     Args:
         read: finds the account behind a user name.
+        diary: see ``SignInDiary``.
         clock: the only clock; windows and memory run on it.
         key: for the memory of successes; 32 random bytes if not given, so that memory dies with the process.
     """
 
     def __init__(
-        self, read: ReadCredentials, clock: Clock, limits: SignInLimits | None = None, *, key: bytes | None = None
+        self,
+        read: ReadCredentials,
+        clock: Clock,
+        limits: SignInLimits | None = None,
+        *,
+        diary: SignInDiary | None = None,
+        key: bytes | None = None,
     ) -> None:
         self._read = read
+        self._diary = diary
         self._clock = clock
         self._limits = limits or SignInLimits()
         self._failures = Failures(self._limits.failures)
@@ -76,7 +99,11 @@ class SignIn:
         self._checking: Counter[str] = Counter()
         self._in_check = 0
 
-    async def __call__(self, user: str, password: str, peer: Peer) -> Holder | SignInFailure:
+    def through(self, protocol: Protocol) -> SignInBy:
+        """The sign-in of one protocol's servers."""
+        return partial(self._sign_in, protocol)
+
+    async def _sign_in(self, protocol: Protocol, user: str, password: str, peer: Peer) -> Holder | SignInFailure:
         """Who signs in. Raises TemporaryError when accounts cannot be read."""
         name, network = user.strip().lower(), network_of(peer.address)
         if not 0 < len(name) <= _LONGEST_USER or len(password) > _LONGEST_PASSWORD:
@@ -84,16 +111,27 @@ class SignIn:
         if self._failures.shut_out(name, network, self._now()):
             return SignInFailure.TOO_MANY
         found = await self._read(name) if name else None
-        right = self._known(found, password)
-        if not right:
+        proof = self._quick_proof(found, password)
+        if proof is None:
             if self._crowded(network):
                 return SignInFailure.BUSY
-            right = await self._check(found, password, network)
-        if found is None or not right or not found.active:
-            self._failures.failed(name, network, self._now())
+            proof = CHOSEN if await self._check(found, password, network) else None
+        if found is None or proof is None or not found.active:
+            self._failed(found, name, peer, network)
             return SignInFailure.WRONG
         self._failures.succeeded(name, network, self._now())
+        if protocol not in found.protocols:
+            return SignInFailure.CLOSED
+        if found.devices_only and proof == CHOSEN:
+            return SignInFailure.NEEDS_DEVICE
+        if self._diary is not None:
+            self._diary.used(found.holder, proof, protocol, peer, network)
         return found.holder
+
+    def _failed(self, found: Credentials | None, name: str, peer: Peer, network: str) -> None:
+        self._failures.failed(name, network, self._now())
+        if self._diary is not None and found is not None and found.active:
+            self._diary.failed(found.holder, peer)
 
     def close(self) -> None:
         """Let the checkers go; sign-ins that still wait are cancelled."""
@@ -102,15 +140,16 @@ class SignIn:
     def _now(self) -> float:
         return self._clock.now().timestamp()
 
-    def _known(self, found: Credentials | None, password: str) -> bool:
-        """Whether a fast proof is enough: a device password, or a success not long ago with the same hash."""
+    def _quick_proof(self, found: Credentials | None, password: str) -> str | None:
+        """A device's password by its lookup id, or the chosen one that was right not long ago with the same hash."""
         if found is None:
-            return False
+            return None
         lookup = passwords.device_lookup(password)
         device = found.devices.get(lookup) if lookup else None
-        if device is not None and passwords.is_device(device, password):
-            return True
-        return found.password is not None and self._memory.holds(found, password, self._now())
+        if lookup and device is not None and passwords.is_device(device, password):
+            return lookup
+        known = found.password is not None and self._memory.holds(found, password, self._now())
+        return CHOSEN if known else None
 
     def _crowded(self, network: str) -> bool:
         if self._in_check >= self._limits.queue + self._limits.checkers:

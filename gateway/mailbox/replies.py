@@ -61,6 +61,8 @@ SIGNED_OUT: Final = b"-ERR [AUTH] the account is closed\r\n"
 MALFORMED: Final = {why: b"-ERR %s\r\n" % why.value.encode("ascii") for why in Malformed}
 REFUSED: Final = {
     SignInFailure.WRONG: b"-ERR [AUTH] user name or password wrong\r\n",  # RFC 3206 section 5
+    SignInFailure.NEEDS_DEVICE: b"-ERR [AUTH] this account needs a device password: ask your provider for one\r\n",
+    SignInFailure.CLOSED: b"-ERR [AUTH] this account is not used by POP3\r\n",
     SignInFailure.BUSY: FAILED,
     SignInFailure.TOO_MANY: b"-ERR [SYS/TEMP] too many failures, try again later\r\n",
 }

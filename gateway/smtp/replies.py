@@ -133,6 +133,8 @@ REFUSALS: Mapping[Refusal, Reply] = {
 
 SIGN_IN_FAILURES: Mapping[SignInFailure, Reply] = {
     SignInFailure.WRONG: SIGN_IN_FAILED,
+    SignInFailure.NEEDS_DEVICE: Reply(534, "5.7.9", "This account needs a device password: ask your provider for one"),
+    SignInFailure.CLOSED: Reply(535, "5.7.8", "This account is not used by SMTP"),
     SignInFailure.BUSY: SIGN_IN_LATER,
     SignInFailure.TOO_MANY: SIGN_IN_LATER,
 }

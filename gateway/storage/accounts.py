@@ -24,6 +24,7 @@ __all__ = [
     "MailboxRef",
     "NewAccount",
     "account_by_address",
+    "account_by_id",
     "active_among",
     "add_account",
     "add_alias",
@@ -117,6 +118,7 @@ _ACCOUNT_COLUMNS = (
     accounts.c.changed_at,
 )
 _ACCOUNT = Statement(select(*_ACCOUNT_COLUMNS).where(accounts.c.address_key == bindparam("key")))
+_BY_ID = Statement(select(*_ACCOUNT_COLUMNS).where(accounts.c.id == bindparam("account")))
 _ACCOUNTS = Statement(select(*_ACCOUNT_COLUMNS).order_by(accounts.c.address_key))
 _PASSWORDS = Statement(
     select(account_passwords.c.hash, account_passwords.c.lookup, account_passwords.c.digest).where(
@@ -229,6 +231,11 @@ def add_alias(connection: Connection, address: str, mailbox_id: int, at: datetim
 
 def account_by_address(connection: Connection, address: str) -> Account | None:
     row = _ACCOUNT.one(connection, {"key": address_key(clean(address))})
+    return _account(row) if row else None
+
+
+def account_by_id(connection: Connection, account_id: int) -> Account | None:
+    row = _BY_ID.one(connection, {"account": account_id})
     return _account(row) if row else None
 
 

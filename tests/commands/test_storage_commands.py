@@ -8,6 +8,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,12 +20,13 @@ from config.example import example_toml
 from gateway.cli import app
 from gateway.drivers.passwords import device_lookup, is_device, is_password
 from gateway.points.tracking import RecipientState
-from gateway.storage import accounts, certified, chain, content, outbox, register
+from gateway.storage import accounts, certified, chain, content, outbox, register, signins
 from gateway.storage.accounts import BoxKind
 from gateway.storage.certified import NewCertifiedMessage, NewRecipient
 from gateway.storage.engine import Storage
 from gateway.storage.outbox import NewOutboxRow
 from gateway.storage.register import Event, RegisterEntry
+from gateway.storage.signins import Use
 from receipts.octets import Octets
 from receipts.wire import ReceiptForm, RecipientKind
 
@@ -208,7 +210,7 @@ def test_a_device_gets_a_password_once_and_loses_it(ceralacca: Run, opened: Call
     assert credentials is not None
     assert is_device(credentials.devices[lookup], secret)
     listed = ceralacca("account", "devices", "anna@alfa.example").output
-    assert listed.startswith(lookup)
+    assert listed.splitlines()[1].startswith(lookup)
     assert "telephone" in listed
     assert secret not in listed
     assert ceralacca("account", "revoke", SERVICE, lookup).exit_code == 1, "a device of somebody else"
@@ -371,3 +373,44 @@ def test_the_register_is_verified(ceralacca: Run, message: Storage) -> None:
     as_json = json.loads(ceralacca("register", "verify", "--json").output)
     assert as_json == {"whole": False, "rows": 2, "links": 2, "unlinked": [], "faults": ["row 2 was changed"]}
     message.close()
+
+
+def test_how_programs_sign_in_is_said_and_set(ceralacca: Run, opened: Callable[[], Storage]) -> None:
+    assert ceralacca("account", "access", "anna@alfa.example").output == "protocols: imap, pop3, smtp\npasswords: any\n"
+    assert ceralacca("account", "device", "anna@alfa.example", "telephone").exit_code == 0
+    set_ = ceralacca("account", "access", "anna@alfa.example", "--protocols", "IMAP, smtp", "--devices-only")
+    assert set_.output == "protocols: imap, smtp\npasswords: of devices only\n"
+    assert ceralacca("account", "access", "anna@alfa.example").output == set_.output
+    back = ceralacca("account", "access", "anna@alfa.example", "--protocols", "all", "--any-password")
+    assert back.output == "protocols: imap, pop3, smtp\npasswords: any\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--protocols", "telnet"), "'telnet': a protocol is imap, pop3, smtp; or all"),
+        (("--protocols", ""), "'': a protocol is imap, pop3, smtp; or all"),
+        (("--devices-only",), "anna@alfa.example has no device password yet; `ceralacca account device` makes one"),
+    ],
+)
+def test_terms_that_would_shut_the_holder_out_are_refused(
+    ceralacca: Run, opened: Callable[[], Storage], arguments: tuple[str, ...], reason: str
+) -> None:
+    refused = ceralacca("account", "access", "anna@alfa.example", *arguments)
+    assert (refused.exit_code, refused.output) == (1, f"{reason}\n")
+
+
+def test_devices_show_when_they_were_used(ceralacca: Run, opened: Callable[[], Storage]) -> None:
+    secret = ceralacca("account", "device", "anna@alfa.example", "telephone").output.strip()
+    lookup = device_lookup(secret)
+    assert lookup is not None
+    use = Use(account_id=1, lookup=lookup, protocol="imap", address="192.0.2.7", network="192.0.2.7", at=AT)
+    storage = opened()
+    account = storage.read_now(lambda connection: accounts.account_by_address(connection, "anna@alfa.example"))
+    assert account is not None
+    storage.write_now(lambda connection: signins.record(connection, [replace(use, account_id=account.id)]))
+    storage.close()
+    own, device = ceralacca("account", "devices", "anna@alfa.example").output.splitlines()
+    assert own == "(own)     never used"
+    assert device.startswith(f"{lookup}  used 2026-07-01 10:00 UTC by IMAP from 192.0.2.7  made ")
+    assert device.endswith("  telephone")

@@ -12,7 +12,7 @@ from gateway.drivers import passwords
 from gateway.drivers.sources import RandomIds
 from gateway.flows.holders import Holders
 from gateway.flows.maildrops import Maildrops
-from gateway.flows.outcomes import Holder, Peer
+from gateway.flows.outcomes import Holder, Peer, Protocol
 from gateway.flows.sessions import LiveSessions
 from gateway.flows.signin import SignIn
 from gateway.mailbox.pop3 import Pop3Server
@@ -100,7 +100,7 @@ async def test_sign_in_finds_who_it_is_and_what_opens(provider: Provider) -> Non
             c, provider.ids["anna"], label="telefono", lookup=device.lookup, digest=device.digest, at=AT
         )
     )
-    sign_in = SignIn(Holders(provider.storage).credentials, Clock())
+    sign_in = SignIn(Holders(provider.storage).credentials, Clock()).through(Protocol.POP3)
     peer = Peer(address="192.0.2.1", port=1, tls=True)
     for password in (PASSWORD, device.secret):
         who = await sign_in("Anna@Alfa.example", password, peer)
@@ -166,7 +166,7 @@ async def test_what_is_kept_comes_out_over_pop3_byte_for_byte(
     eight_bit = b"Subject: x\r\n\r\n" + bytes(each for each in range(1, 256) if each not in b"\r\n") + b"\r\n"
     provider.put("anna", b"Subject: uno\r\n\r\nciao\r\n", LARGE, eight_bit)
     tls = throwaway.make(tmp_path_factory.mktemp("tls"))
-    sign_in = SignIn(Holders(provider.storage).credentials, Clock())
+    sign_in = SignIn(Holders(provider.storage).credentials, Clock()).through(Protocol.POP3)
     server = Pop3Server(sign_in=sign_in, maildrops=Maildrops(provider.storage), tls=tls.server())
     port = await server.listen("localhost", 0, implicit_tls=True)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +10,8 @@ import pytest
 from gateway.drivers import passwords
 from gateway.drivers.sources import RandomIds
 from gateway.flows.failures import FailureLimits
-from gateway.flows.outcomes import Holder, Peer, SignInFailure
+from gateway.flows.outcomes import Holder, Peer, Protocol, SignInFailure
+from gateway.flows.outcomes import SignIn as SignInBy
 from gateway.flows.signin import Credentials, SignIn, SignInLimits
 from receipts.errors import TemporaryError
 
@@ -88,8 +89,8 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> Checks:
     return Checks(monkeypatch)
 
 
-def sign_in(book: Book, clock: FakeClock, **limits: object) -> SignIn:
-    return SignIn(book.read, clock, SignInLimits(**limits))  # type: ignore[arg-type]
+def sign_in(book: Book, clock: FakeClock, **limits: object) -> SignInBy:
+    return SignIn(book.read, clock, SignInLimits(**limits)).through(Protocol.IMAP)  # type: ignore[arg-type]
 
 
 async def test_the_right_password_gives_the_holder(book: Book, clock: FakeClock) -> None:
@@ -286,7 +287,7 @@ async def test_accounts_that_cannot_be_read_are_no_failure_of_the_user(clock: Fa
             raise TemporaryError("database is away")
         return await book.read(user)
 
-    desk = SignIn(read, clock, SignInLimits(failures=FailureLimits(per_account_and_address=1)))
+    desk = SignIn(read, clock, SignInLimits(failures=FailureLimits(per_account_and_address=1))).through(Protocol.IMAP)
     with pytest.raises(TemporaryError):
         await desk("anna@alfa.example", PASSWORD, OFFICE)
     broken = False
@@ -297,3 +298,68 @@ def test_no_secret_shows_in_a_representation(book: Book) -> None:
     shown = repr(book.accounts["anna@alfa.example"]) + repr(DEVICE)
     for secret in (HASH, DEVICE.secret, repr(DEVICE.digest)):
         assert secret not in shown
+
+
+@dataclass
+class Diary:
+    """What sign-in tells of accounts that exist."""
+
+    uses: list[tuple[int, str, Protocol, str]] = field(default_factory=list)
+    failures: list[tuple[int, str]] = field(default_factory=list)
+
+    def used(self, holder: Holder, lookup: str, protocol: Protocol, peer: Peer, network: str) -> None:
+        assert network == peer.address
+        self.uses.append((holder.account_id, lookup, protocol, peer.address))
+
+    def failed(self, holder: Holder, peer: Peer) -> None:
+        self.failures.append((holder.account_id, peer.address))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "password", "who"),
+    [
+        (Protocol.IMAP, PASSWORD, ANNA),
+        (Protocol.SMTP, PASSWORD, ANNA),
+        (Protocol.POP3, PASSWORD, SignInFailure.CLOSED),
+        (Protocol.POP3, "sbagliata", SignInFailure.WRONG),
+    ],
+)
+async def test_an_account_is_used_by_the_protocols_it_allows_and_only_the_holder_learns_which(
+    book: Book, clock: FakeClock, protocol: Protocol, password: str, who: Holder | SignInFailure
+) -> None:
+    book.change(protocols=frozenset({Protocol.IMAP, Protocol.SMTP}))
+    desk = SignIn(book.read, clock).through(protocol)
+    assert await desk("anna@alfa.example", password, OFFICE) == who
+
+
+@pytest.mark.parametrize(
+    ("password", "who"),
+    [(PASSWORD, SignInFailure.NEEDS_DEVICE), (DEVICE.secret, ANNA), ("sbagliata", SignInFailure.WRONG)],
+)
+async def test_a_right_password_that_should_be_a_devices_is_told_so(
+    book: Book, clock: FakeClock, password: str, who: Holder | SignInFailure
+) -> None:
+    book.change(devices_only=True)
+    assert await sign_in(book, clock)("anna@alfa.example", password, OFFICE) == who
+
+
+async def test_right_passwords_that_open_nothing_shut_nobody_out(book: Book, clock: FakeClock) -> None:
+    book.change(devices_only=True)
+    desk = sign_in(book, clock, failures=FailureLimits(per_account_and_address=2))
+    answers = {await desk("anna@alfa.example", PASSWORD, OFFICE) for _ in range(5)}
+    assert answers == {SignInFailure.NEEDS_DEVICE}
+    assert await desk("anna@alfa.example", DEVICE.secret, OFFICE) == ANNA
+
+
+async def test_the_diary_hears_of_uses_and_of_failures_at_accounts_that_exist(book: Book, clock: FakeClock) -> None:
+    diary = Diary()
+    desk = SignIn(book.read, clock, diary=diary)
+    await desk.through(Protocol.SMTP)("anna@alfa.example", PASSWORD, OFFICE)
+    await desk.through(Protocol.POP3)("anna@alfa.example", DEVICE.secret, STRANGER)
+    await desk.through(Protocol.IMAP)("anna@alfa.example", "sbagliata", STRANGER)
+    await desk.through(Protocol.IMAP)("nessuno@alfa.example", PASSWORD, STRANGER)
+    assert diary.uses == [
+        (1, "", Protocol.SMTP, OFFICE.address),
+        (1, DEVICE.lookup, Protocol.POP3, STRANGER.address),
+    ]
+    assert diary.failures == [(1, STRANGER.address)]

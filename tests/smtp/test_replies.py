@@ -58,9 +58,12 @@ def test_each_outcome_has_its_reply() -> None:
         RecipientAnswer.WELCOME: "250 2.1.5",
         RecipientAnswer.NOT_LOCAL: "550 5.7.1",
         RecipientAnswer.UNKNOWN_MAILBOX: "550 5.1.1",
+        RecipientAnswer.APART: "452 4.5.3",
     }
     assert {failure: str(replies.sign_in_failed(failure))[:9] for failure in SignInFailure} == {
         SignInFailure.WRONG: "535 5.7.8",
+        SignInFailure.NEEDS_DEVICE: "534 5.7.9",
+        SignInFailure.CLOSED: "535 5.7.8",
         SignInFailure.BUSY: "454 4.7.0",
         SignInFailure.TOO_MANY: "454 4.7.0",
     }

@@ -3,6 +3,7 @@
 Instants are microseconds of UTC (``values``). A change here goes with a step in ``migrations``.
 """
 
+from gateway.storage.tables.access import account_terms, last_sign_ins, sign_in_places
 from gateway.storage.tables.certified import certified_messages, certified_recipients, submissions
 from gateway.storage.tables.columns import metadata
 from gateway.storage.tables.legal import register, register_chain, register_links
@@ -16,6 +17,7 @@ from gateway.storage.tables.received import processed_envelopes, received_receip
 
 __all__ = [
     "account_passwords",
+    "account_terms",
     "accounts",
     "alarms",
     "aliases",
@@ -30,6 +32,7 @@ __all__ = [
     "expunged",
     "folders",
     "keywords",
+    "last_sign_ins",
     "mailbox_policies",
     "mailboxes",
     "messages",
@@ -40,6 +43,7 @@ __all__ = [
     "register",
     "register_chain",
     "register_links",
+    "sign_in_places",
     "submissions",
     "subscriptions",
 ]
