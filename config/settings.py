@@ -9,6 +9,7 @@ from pydantic import Field, Strict, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config.clients import ClientSettings
+from config.deadlines import DeadlineSettings
 from config.section import Section
 from config.values import (
     HIGHEST_PORT,
@@ -263,8 +264,9 @@ class RelaySettings(Section):
     receipt_days: Positive = 5
     """How long receipts and notices stay queued for a server that does not answer."""
 
-    ordinary_days: Positive = 5
-    """How long ordinary recipients' copies stay queued for a server that does not answer."""
+    ordinary_hours: Annotated[int, Field(ge=1, le=24)] = 24
+    """How long ordinary recipients' copies stay queued for a server that does not answer; then the sender is told.
+    24 hours at most (RFC 6109 2.2.2)."""
 
     routes: Annotated[tuple[RouteSettings, ...], Strict(False)] = ()
     """Domains that do not go by MX: one `[[relay.routes]]` table each. Read again on SIGHUP."""
@@ -320,6 +322,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     sign_in: SignInSettings = SignInSettings()
     relay: RelaySettings = RelaySettings()
+    deadlines: DeadlineSettings = DeadlineSettings()
     policy: PolicySettings = PolicySettings()
     clients: ClientSettings = ClientSettings()
     log: LogSettings = LogSettings()

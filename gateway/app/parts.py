@@ -17,6 +17,7 @@ from gateway.drivers.tls import ClientContexts, ServerTls
 from gateway.flows.alarms import Alarms
 from gateway.flows.diary import Diary
 from gateway.flows.effects import Lease, Leased
+from gateway.flows.expire import ExpireFlow
 from gateway.flows.holders import Holders
 from gateway.flows.inspection import Inspector
 from gateway.flows.issue import Identity, Issuer
@@ -53,6 +54,7 @@ LOOKED_AT = timedelta(seconds=2)
 """How soon a new domain, a new index and a full disk are seen."""
 SESSIONS_LOOKED_AT = timedelta(seconds=5)
 DIARY_WRITTEN = timedelta(seconds=5)
+DEADLINES_LOOKED_AT = timedelta(seconds=30)
 
 
 class Parts:
@@ -110,6 +112,14 @@ class Parts:
             ids=self.ids,
             handover=self._handover,
             settings=terms.receive_settings(self.settings, self.lease),
+        )
+        self.expire = ExpireFlow(
+            storage=self.storage,
+            issuer=self.issuer,
+            clock=self.clock,
+            ids=self.ids,
+            lease=self.lease,
+            deadlines=terms.deadlines(self.settings),
         )
 
     def _make_relay(self) -> None:
@@ -204,6 +214,7 @@ class Parts:
         self.ticks.every(LOOKED_AT, self._refresh_index, "index")
         self.ticks.every(SESSIONS_LOOKED_AT, self.live.sweep, "sessions")
         self.ticks.every(DIARY_WRITTEN, self.diary.write, "diary")
+        self.ticks.every(DEADLINES_LOOKED_AT, self.expire, "deadlines")
 
     async def look(self) -> None:
         """See index, domains and room for the first time. An index that is not good stops nothing (D6)."""

@@ -20,6 +20,7 @@ from gateway.flows.submit import SubmitSettings
 from gateway.mailbox.limits import MailboxLimits
 from gateway.points.ordinary import Ordinary
 from gateway.points.relay import Pauses
+from gateway.points.timeouts import Deadlines
 from gateway.smtp.limits import Limits
 from gateway.web.setup.servers import MailServer, MailServers, Service
 from providers.chains import Trust
@@ -28,6 +29,7 @@ from providers.sealing import Signer
 __all__ = [
     "base_url",
     "data_folder",
+    "deadlines",
     "mail_servers",
     "mailbox_limits",
     "receive_settings",
@@ -95,7 +97,7 @@ def submit_settings(settings: Settings, lease: Lease) -> SubmitSettings:
         max_total_bytes=settings.limits.max_total_bytes,
         show_address=settings.policy.received_shows_address,
         lease=lease,
-        ordinary_expiry=timedelta(days=settings.relay.ordinary_days),
+        ordinary_expiry=timedelta(hours=settings.relay.ordinary_hours),
     )
 
 
@@ -121,6 +123,13 @@ def relay_settings(settings: Settings, lease: Lease) -> RelaySettings:
             put_off=timedelta(seconds=relay.first_retry_seconds),
             longest=timedelta(seconds=relay.max_retry_seconds),
         ),
+    )
+
+
+def deadlines(settings: Settings) -> Deadlines:
+    return Deadlines(
+        first=timedelta(minutes=settings.deadlines.first_notice_minutes),
+        second=timedelta(minutes=settings.deadlines.second_notice_minutes),
     )
 
 

@@ -2,11 +2,11 @@
 
 import secrets
 from collections import deque
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timezone, tzinfo
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-__all__ = ["Clock", "Ids", "RandomIds", "SystemClock"]
+__all__ = ["Clock", "Ids", "RandomIds", "SystemClock", "legal_time"]
 
 TOKEN_CHARACTERS = 32
 TOKENS_AT_ONCE = 32
@@ -14,7 +14,7 @@ TOKENS_AT_ONCE = 32
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """The present instant, aware, in the provider's legal time zone."""
+        """The present instant, aware, with the offset that the provider's legal time has now."""
         ...
 
 
@@ -31,7 +31,19 @@ class SystemClock:
         self._zone = zone
 
     def now(self) -> datetime:
-        return datetime.now(UTC).astimezone(self._zone)
+        return legal_time(datetime.now(UTC), self._zone)
+
+
+def legal_time(at: datetime, zone: tzinfo) -> datetime:
+    """The same instant as the clocks in ``zone`` show it, with an offset that stays.
+
+    What is added to it is time that passes. With the zone itself Python would count hours on the wall, and twelve of
+    them are eleven or thirteen in the two nights in which summer time begins and ends.
+    """
+    local = at.astimezone(zone)
+    offset = local.utcoffset()
+    assert offset is not None
+    return local.replace(tzinfo=timezone(offset), fold=0)
 
 
 class RandomIds:

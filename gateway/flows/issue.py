@@ -13,11 +13,12 @@ from providers.sealing import Signer, seal
 from receipts.acceptance import acceptance_receipt
 from receipts.delivery import delivery_receipt
 from receipts.envelopes import anomaly_envelope, transport_envelope
-from receipts.facts import CertificationData
+from receipts.facts import CertificationData, Deadline
 from receipts.notices import non_acceptance_notice, non_delivery_notice, virus_notice
 from receipts.octets import EMPTY, Octets
 from receipts.scanner import Header
 from receipts.takecharge import take_charge_receipt
+from receipts.timeout import timeout_notice
 from receipts.wire import ErrorKind, MessageKind, ReceiptForm
 from receipts.writer import Boundaries, Unsealed, is_clear
 
@@ -177,6 +178,20 @@ class Issuer:
                 data,
                 service_address=self.identity.service_address,
                 to=to,
+                message_id=notice.message_id,
+                boundaries=notice.boundaries,
+                reasons=reasons,
+            )
+        )
+
+    def timeout(self, data: CertificationData, deadline: Deadline, reasons: Sequence[Fault] = ()) -> Issued:
+        """T11: nothing was heard of ``data.delivered_to`` by one of the two deadlines."""
+        notice = self._blank(MessageKind.TIMEOUT, data.at)
+        return notice.sealed(
+            timeout_notice(
+                data,
+                deadline,
+                service_address=self.identity.service_address,
                 message_id=notice.message_id,
                 boundaries=notice.boundaries,
                 reasons=reasons,

@@ -1,7 +1,7 @@
 """Receipts and notices that arrive: tracked, then filed for the user or the provider they are for (B3, B4)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -10,7 +10,7 @@ from gateway.flows.entries import entry_about
 from gateway.flows.inspection import Inspection
 from gateway.flows.work import LARGE
 from gateway.points.incoming import may_report_on
-from gateway.points.tracking import CHANGES, reported_on
+from gateway.points.tracking import CHANGES, RecipientState, reported_on
 from gateway.storage import certified, received, register
 from gateway.storage.accounts import BoxKind, MailboxRef
 from gateway.storage.errors import Conflict
@@ -21,6 +21,8 @@ from receipts.octets import Octets
 from receipts.wire import MessageKind
 
 __all__ = ["Filed", "file_receipt"]
+
+LATE_DELIVERY = f"delivered late, stays {RecipientState.TIMED_OUT}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,14 @@ class Filed:
                 register.append(connection, [change.entry])
             elif self.kind is MessageKind.TAKE_CHARGE:
                 certified.note_taken(connection, self.data.pec_msgid, change.address, self.inspection.at)
+            elif self.kind is MessageKind.DELIVERY and self._timed_out(connection, change.address):
+                register.append(connection, [replace(change.entry, detail=LATE_DELIVERY)])
+
+    def _timed_out(self, connection: Connection, address: str) -> bool:
+        """Whether the recipient's time was over before this receipt came, which its sender gets all the same."""
+        sent = certified.find_message(connection, self.data.pec_msgid)
+        recipient = None if sent is None else sent.recipient(address)
+        return recipient is not None and recipient.state is RecipientState.TIMED_OUT
 
 
 def file_receipt(

@@ -9,7 +9,7 @@ from enum import StrEnum
 from receipts.facts import CertificationData
 from receipts.wire import MessageKind
 
-__all__ = ["CHANGES", "FINAL", "RecipientState", "reported_on"]
+__all__ = ["CHANGES", "FINAL", "OPEN", "RecipientState", "reported_on"]
 
 
 class RecipientState(StrEnum):

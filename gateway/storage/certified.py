@@ -32,7 +32,6 @@ __all__ = [
     "messages_since",
     "note_delay",
     "note_taken",
-    "open_recipients",
     "record_submission",
     "submitted_since",
 ]
@@ -179,13 +178,6 @@ _TAKEN_AFTERWARDS = Statement(
     )
     .values(taken_at=bindparam("at"))
 )
-_OPEN = Statement(
-    select(certified_messages.c.pec_msgid, certified_recipients.c.address)
-    .join(certified_messages)
-    .where(certified_recipients.c.ended_at.is_(None), certified_recipients.c.accepted_at <= bindparam("before"))
-    .order_by(certified_recipients.c.accepted_at)
-    .limit(bindparam("most"))
-)
 _SUBMITTED = Statement(
     select(func.count(), func.coalesce(func.sum(certified_messages.c.recipients), 0)).where(
         certified_messages.c.account_id == bindparam("account"), certified_messages.c.at > bindparam("since")
@@ -318,11 +310,6 @@ def messages_since(connection: Connection, since: datetime, *, limit: int) -> li
     latest = [row[0] for row in _SINCE.all(connection, {"since": micros(since), "most": limit})]
     found = (find_message(connection, pec_msgid) for pec_msgid in reversed(latest))
     return [message for message in found if message is not None]
-
-
-def open_recipients(connection: Connection, accepted_before: datetime, *, limit: int) -> list[tuple[str, str]]:
-    """PEC msgid and address of those whose message has not ended, accepted until then, oldest first."""
-    return [(row[0], row[1]) for row in _OPEN.all(connection, {"before": micros(accepted_before), "most": limit})]
 
 
 def submitted_since(connection: Connection, account_id: int, since: datetime) -> Submitted:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, false, func, select, true, update
+from sqlalchemy import BigInteger, Connection, bindparam, case, delete, false, func, select, true, update
 
 from gateway.storage.batch import Addition, batch_of
 from gateway.storage.statements import Statement
 from gateway.storage.tables import outbox
 from gateway.storage.values import clean, instant, micros
+from receipts.wire import MessageKind
 
 __all__ = [
     "NewOutboxRow",
@@ -20,12 +21,12 @@ __all__ = [
     "claim",
     "count",
     "enqueue",
+    "give_up",
     "hold",
     "list_rows",
     "postpone",
     "release",
     "release_owner",
-    "remove",
     "retry",
     "rows_of",
     "settle",
@@ -117,11 +118,15 @@ _CLAIM = Statement(
 _OWN = (outbox.c.id == bindparam("row"), outbox.c.lease_owner == bindparam("owner"))
 _FREE = {"lease_owner": None, "leased_until": NOBODY}
 _SETTLE = Statement(delete(outbox).where(*_OWN))
+_TIME = BigInteger()
 _POSTPONE = Statement(
     update(outbox)
     .where(*_OWN)
     .values(
-        next_attempt_at=bindparam("at"),
+        next_attempt_at=case(
+            (outbox.c.next_attempt_at > bindparam("at", type_=_TIME), outbox.c.next_attempt_at),  # by ``give_up``
+            else_=bindparam("at", type_=_TIME),
+        ),
         attempts=outbox.c.attempts + 1,
         last_reply=bindparam("reply"),
         unreached=bindparam("unreached"),
@@ -130,13 +135,13 @@ _POSTPONE = Statement(
 )
 _RELEASE = Statement(update(outbox).where(*_OWN).values(**_FREE))
 _RELEASE_OWNER = Statement(update(outbox).where(outbox.c.lease_owner == bindparam("owner")).values(**_FREE))
-_REMOVE = Statement(
-    delete(outbox).where(
-        outbox.c.pec_msgid == bindparam("id"),
-        outbox.c.forward_path == bindparam("path"),
-        outbox.c.leased_until <= bindparam("now"),
-    )
+_ENVELOPE = (
+    outbox.c.pec_msgid == bindparam("id"),
+    outbox.c.forward_path == bindparam("path"),
+    outbox.c.kind == MessageKind.ENVELOPE.value,
 )
+_GIVE_UP = Statement(delete(outbox).where(*_ENVELOPE, outbox.c.leased_until <= bindparam("now")))
+_PUT_OFF = Statement(update(outbox).where(*_ENVELOPE).values(next_attempt_at=bindparam("at")))
 _RETRY = Statement(
     update(outbox).where(outbox.c.id == bindparam("row")).values(held=False, next_attempt_at=bindparam("at"))
 )
@@ -230,9 +235,14 @@ def release_owner(connection: Connection, owner: str) -> int:
     return _RELEASE_OWNER.run(connection, {"owner": owner})
 
 
-def remove(connection: Connection, pec_msgid: str, forward_path: str, now: datetime) -> bool:
-    """Remove the row of a recipient whose time is over; False while somebody is trying it (D9)."""
-    return _REMOVE.run(connection, {"id": pec_msgid, "path": forward_path, "now": micros(now)}) > 0
+def give_up(connection: Connection, pec_msgid: str, forward_path: str, now: datetime, *, otherwise: datetime) -> bool:
+    """Remove the envelope of a recipient whose time is over, held or not; whether none is left.
+
+    One that somebody is trying stays (D9), and is not taken up again before ``otherwise``: its lease will end.
+    """
+    envelope = {"id": pec_msgid, "path": clean(forward_path)}
+    _GIVE_UP.run(connection, envelope | {"now": micros(now)})
+    return _PUT_OFF.run(connection, envelope | {"at": micros(otherwise)}) == 0
 
 
 def retry(connection: Connection, row_ids: Sequence[int], now: datetime) -> int:

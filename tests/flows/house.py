@@ -3,16 +3,18 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from gateway.drivers.dialer import Target
 from gateway.drivers.smtp_peer import Destination
+from gateway.drivers.sources import legal_time
 from gateway.drivers.tls import TlsPolicy
 from gateway.drivers.transmission import Delivered, Outcome, Outgoing, Permanent, Stage
 from gateway.flows.effects import Lease, Leased
+from gateway.flows.expire import ExpireFlow
 from gateway.flows.inspection import Inspector
 from gateway.flows.issue import Identity, Issuer
 from gateway.flows.outcomes import Arrival, Holder, Peer, ReceiveOutcome, Refused, Submission, SubmitOutcome
@@ -21,6 +23,7 @@ from gateway.flows.recipients import Recipients
 from gateway.flows.relay import REFUSALS, Consignment, RelayFlow, RelaySettings
 from gateway.flows.submit import SubmitFlow, SubmitSettings
 from gateway.points.ordinary import Ordinary
+from gateway.points.timeouts import Deadlines
 from gateway.storage import accounts, certified, content, outbox
 from gateway.storage.accounts import Account, BoxKind, NewAccount
 from gateway.storage.certified import CertifiedMessage
@@ -34,10 +37,22 @@ from providers.directory import Directory
 from providers.sealing import Signer
 from receipts.identifiers import domain_of
 from receipts.octets import InMemory, Octets
-from tests.flows.credentials import START, credential, directory, trust
+from tests.flows.credentials import ROME, START, credential, directory, trust
 from tests.flows.reading import Certified
 
-__all__ = ["CLEAR", "CLIENT", "SERVER", "CountedIds", "HandClock", "Network", "Post", "Provider", "Stored", "original"]
+__all__ = [
+    "CLEAR",
+    "CLIENT",
+    "LEASE",
+    "SERVER",
+    "CountedIds",
+    "HandClock",
+    "Network",
+    "Post",
+    "Provider",
+    "Stored",
+    "original",
+]
 
 LEASE = Lease("node-1", timedelta(minutes=5))
 CLIENT = Peer(address="192.0.2.7", port=50_000, tls=True, helo="laptop")
@@ -53,7 +68,8 @@ class HandClock:
         return self.at
 
     def pass_(self, **time: float) -> None:
-        self.at += timedelta(**time)
+        """Let time go by, as it does: whatever the clocks on the wall do meanwhile."""
+        self.at = legal_time(self.at.astimezone(UTC) + timedelta(**time), ROME)
 
 
 @dataclass
@@ -146,7 +162,7 @@ class Provider:
             max_total_bytes=max_total_bytes,
             show_address=False,
             lease=LEASE,
-            ordinary_expiry=timedelta(days=5),
+            ordinary_expiry=timedelta(hours=24),
         )
         self.receive_settings = ReceiveSettings(
             host=f"mx.{domain}",
@@ -178,6 +194,14 @@ class Provider:
         )
         self.check_recipient = Recipients(
             self.storage, lambda: self.index(), self.clock, self.receive_settings.ordinary_mail
+        )
+        self.expire = ExpireFlow(
+            storage=self.storage,
+            issuer=self.issuer,
+            clock=self.clock,
+            ids=self.ids,
+            lease=LEASE,
+            deadlines=Deadlines(),
         )
 
     def _populate(self, connection: Connection) -> dict[str, Account]:

@@ -11,6 +11,7 @@ from gateway.points.tracking import CHANGES, RecipientState
 from gateway.storage import certified
 from gateway.storage.certified import NewRecipient, Submitted
 from gateway.storage.errors import Conflict
+from gateway.storage.overdue import unended
 from receipts.wire import MessageKind, ReceiptForm, RecipientKind
 from tests.storage.conftest import AT, Place, recipient
 
@@ -69,8 +70,8 @@ async def test_an_ordinary_recipient_is_never_open(place: Place) -> None:
     )
     await added(place, recipients=(recipient(X), ordinary))
     assert (await found(place)).recipients[1].ended_at == AT
-    due = await place.storage.read(lambda connection: certified.open_recipients(connection, AT, limit=9))
-    assert due == [("one@alfa.example", X)]
+    due = await place.storage.read(lambda connection: unended(connection, AT, limit=9))
+    assert [each.address for each in due] == [X]
 
 
 async def test_each_step_notes_its_time(place: Place) -> None:
@@ -130,20 +131,6 @@ async def test_the_notice_of_delay_goes_out_once_and_not_after_a_receipt(place: 
     assert await advanced(place, State.TAKEN, Y)
     assert not await note(Y)
     assert (await found(place)).recipients[0].delayed_at == AT + 12 * HOUR
-
-
-async def test_open_recipients_come_oldest_first(place: Place) -> None:
-    await added(place)
-    await added(place, "two@alfa.example", at=AT - HOUR)
-    await advanced(place, State.FAILED)
-    read = lambda before, most: place.storage.read(  # noqa: E731
-        lambda connection: certified.open_recipients(connection, before, limit=most)
-    )
-    expected = [("two@alfa.example", X), ("two@alfa.example", Y), ("one@alfa.example", Y)]
-    assert sorted(await read(AT, 9)) == sorted(expected)
-    assert (await read(AT, 9))[-1] == expected[-1]
-    assert len(await read(AT - HOUR, 9)) == 2
-    assert len(await read(AT, 1)) == 1
 
 
 async def test_messages_are_found_by_the_clients_id(place: Place) -> None:

@@ -39,6 +39,12 @@ async def claimed(storage: Storage, owner: str, at: datetime = AT, limit: int = 
     return await storage.write(lambda connection: outbox.claim(connection, owner, at, limit=limit, lease=LEASE))
 
 
+async def given_up(place: Place, at: datetime, *, otherwise: datetime) -> bool:
+    """Whether nothing is left of what waits for x@beta.example."""
+    about = ("id@alfa.example", "x@beta.example")
+    return await place.storage.write(lambda connection: outbox.give_up(connection, *about, at, otherwise=otherwise))
+
+
 async def test_a_claimed_row_holds_what_was_enqueued(place: Place) -> None:
     expiry = AT + timedelta(days=5)
     (row_id,) = await enqueued(place, row(place, certified=False, pec_msgid=None, expires_at=expiry))
@@ -152,12 +158,35 @@ async def test_rows_are_listed_by_domain_and_by_being_held(place: Place) -> None
 async def test_a_row_being_tried_is_not_removed(place: Place) -> None:
     """T11b waits for the lease, which is at most five minutes (D9)."""
     await enqueued(place, row(place), owner="one")
-    remove = lambda at: place.storage.write(  # noqa: E731
-        lambda connection: outbox.remove(connection, "id@alfa.example", "x@beta.example", at)
-    )
-    assert not await remove(AT + LEASE - MINUTE)
-    assert await remove(AT + LEASE)
+    later = AT + 10 * MINUTE
+    assert not await given_up(place, AT + LEASE - MINUTE, otherwise=later)
+    assert await claimed(place.storage, "two", later - MINUTE) == []
+    assert await given_up(place, AT + LEASE, otherwise=later)
     assert await place.storage.read(outbox.count) == Waiting(0, 0, None)
+
+
+async def test_what_fails_while_its_time_runs_out_is_not_taken_up_again_soon(place: Place) -> None:
+    (row_id,) = await enqueued(place, row(place), owner="one")
+    later = AT + 10 * MINUTE
+    assert not await given_up(place, AT, otherwise=later)
+    assert await place.storage.write(lambda c: outbox.postpone(c, row_id, "one", AT + MINUTE, "busy"))
+    assert await claimed(place.storage, "two", later - MINUTE) == []
+    assert [one.id for one in await claimed(place.storage, "two", later)] == [row_id]
+
+
+async def test_only_the_envelope_of_that_recipient_is_given_up(place: Place) -> None:
+    """Held by an operator or not. A receipt about the same message may wait for the same address."""
+    ids = await enqueued(
+        place,
+        row(place),
+        row(place, "y@beta.example"),
+        row(place, pec_msgid="other@alfa.example"),
+        row(place, kind="delivery"),
+    )
+    await place.storage.write(lambda connection: outbox.hold(connection, ids[:1]))
+    assert await given_up(place, AT, otherwise=AT)
+    assert [one.id for one in await place.storage.read(outbox.list_rows)] == ids[1:]
+    assert await given_up(place, AT, otherwise=AT)
 
 
 async def test_two_nodes_never_claim_the_same_row(storage_url: str, place: Place) -> None:

@@ -12,6 +12,7 @@ from gateway.flows.relay import Consignment
 from gateway.points.tracking import RecipientState
 from gateway.storage import certified, outbox
 from gateway.storage.mailboxes import ORDINARY
+from gateway.storage.overdue import unended
 from receipts.errors import TemporaryError
 from receipts.wire import MessageKind
 from tests.workers.house import ENVELOPE, LEASE, PEC_MSGID, SENDER, START, House
@@ -83,7 +84,7 @@ async def test_a_permanent_refusal_of_an_envelope_is_a_non_delivery_notice(house
     (recipient,) = (await house.sent()).recipients
     assert recipient.state is RecipientState.FAILED
     assert recipient.end_detail == "550 5.1.1 no such user"
-    assert await house.storage.read(lambda each: certified.open_recipients(each, START, limit=5)) == []
+    assert await house.storage.read(lambda each: unended(each, START, limit=5)) == []
     ((kind, notice),) = await house.mailbox()
     assert kind == MessageKind.NON_DELIVERY
     assert notice.startswith(b"Return-Path: <posta-certificata@alfa.example>\r\n")
