@@ -40,6 +40,7 @@ SAMPLES: Mapping[str, str | int] = {  # values for what has no default, by the d
     "clients.imaps_port": 993,
     "clients.pop3s_port": 995,
     "clients.https_port": 443,
+    "antivirus.socket": "/run/clamav/clamd.ctl",
     "log.file": "/var/log/ceralacca/gateway.log",
 }
 SHOWN_BY_DEFAULT = frozenset({"signing.certificate_file"})  # what most installations need to set

@@ -1,7 +1,7 @@
 """The reference of all settings, ``docs/configuration.md``, made from the code."""
 
 from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -67,6 +67,8 @@ def _type(field: FieldInfo) -> str:
 
 
 def _type_words(annotation: Any) -> str:
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
     if get_origin(annotation) is Literal:
         return " or ".join(f"`{value}`" for value in get_args(annotation))
     words = {bool: "true or false", int: "whole number", str: "text"}

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, Strict, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from config.antivirus import AntivirusSettings
 from config.clients import ClientSettings
 from config.deadlines import DeadlineSettings
 from config.section import Section
@@ -324,6 +325,7 @@ class Settings(BaseSettings):
     relay: RelaySettings = RelaySettings()
     deadlines: DeadlineSettings = DeadlineSettings()
     policy: PolicySettings = PolicySettings()
+    antivirus: AntivirusSettings = AntivirusSettings()
     clients: ClientSettings = ClientSettings()
     log: LogSettings = LogSettings()
 

@@ -17,6 +17,7 @@ __all__ = [
     "Listeners",
     "LocalPath",
     "Positive",
+    "ServerSocket",
     "StorageUrl",
     "TimeZone",
 ]
@@ -52,6 +53,13 @@ def _endpoint(value: object) -> object:
     return Endpoint("" if host == "*" else host, int(port))
 
 
+def _server_socket(value: str) -> str:
+    place = value if value.startswith("/") else _endpoint(value)
+    if isinstance(place, Endpoint) and not (place.host and place.port):
+        raise ValueError('must be "/path/of/a/socket" or "host:port", as in "127.0.0.1:3310"')
+    return value
+
+
 def _domain(value: str) -> str:
     if len(value) > MAX_DOMAIN or not all(map(_LABEL.fullmatch, value.split("."))):
         raise ValueError("must be a domain name in ASCII (an international one in its xn-- form)")
@@ -85,4 +93,5 @@ Domain = Annotated[str, AfterValidator(_domain)]
 Address = Annotated[str, AfterValidator(_address)]
 Positive = Annotated[int, Field(gt=0)]
 TimeZone = Annotated[str, AfterValidator(_zone)]
+ServerSocket = Annotated[str, AfterValidator(_server_socket)]
 StorageUrl = Annotated[str, AfterValidator(_storage_url)]

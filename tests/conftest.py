@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from gateway.lab.clamd import ClamdProcess
 from gateway.storage.engine import Storage
-from tests import postgresql
+from tests import postgresql, scanner
 
 __all__: list[str] = []
 
@@ -30,6 +31,13 @@ def postgresql_cluster() -> Iterator[postgresql.Cluster]:
         pytest.skip(message)
     with postgresql.cluster() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClamdProcess]:
+    """A real scanner that knows the EICAR file; the tests that need it are left out where none is installed."""
+    with scanner.running(tmp_path_factory.mktemp("av")) as process:
+        yield process
 
 
 @pytest.fixture(scope="session")

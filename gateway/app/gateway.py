@@ -146,7 +146,7 @@ def _announce(parts: Parts) -> None:
             "storage": parts.storage.dialect,
             "durability": str(parts.storage.durability()),
             "tls": parts.tls.context.minimum_version.name,
-            "scanner": "none",
+            "scanner": "none" if parts.screen is None else parts.screen.version or "no answer",
             "register": "chained",
             "index_loaded": parts.index.loaded,
         },

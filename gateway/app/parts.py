@@ -29,6 +29,7 @@ from gateway.flows.receive import ReceiveFlow
 from gateway.flows.recipients import Recipients
 from gateway.flows.relay import RelayFlow
 from gateway.flows.room import Room
+from gateway.flows.screening import Screen
 from gateway.flows.sessions import LiveSessions
 from gateway.flows.signin import SignIn
 from gateway.flows.submit import SubmitFlow
@@ -52,6 +53,8 @@ __all__ = ["Parts"]
 
 LOOKED_AT = timedelta(seconds=2)
 """How soon a new domain, a new index and a full disk are seen."""
+SCANNER_LOOKED_AT = timedelta(seconds=10)
+"""How soon an outage of the virus scanner is seen, and its end, when no mail comes."""
 SESSIONS_LOOKED_AT = timedelta(seconds=5)
 DIARY_WRITTEN = timedelta(seconds=5)
 DEADLINES_LOOKED_AT = timedelta(seconds=30)
@@ -95,6 +98,8 @@ class Parts:
         self._make_ticks()
 
     def _make_flows(self) -> None:
+        scanner, policy = terms.scanner(self.settings), terms.scan_policy(self.settings)
+        self.screen = None if scanner is None else Screen(scanner, policy, alarms=self.alarms, clock=self.clock)
         self.submit = SubmitFlow(
             storage=self.storage,
             directory=self.index.directory,
@@ -103,6 +108,7 @@ class Parts:
             ids=self.ids,
             handover=self._handover,
             settings=terms.submit_settings(self.settings, self.lease),
+            screening=self.screen,
         )
         self.receive = ReceiveFlow(
             storage=self.storage,
@@ -112,6 +118,7 @@ class Parts:
             ids=self.ids,
             handover=self._handover,
             settings=terms.receive_settings(self.settings, self.lease),
+            screening=self.screen,
         )
         self.expire = ExpireFlow(
             storage=self.storage,
@@ -215,12 +222,16 @@ class Parts:
         self.ticks.every(SESSIONS_LOOKED_AT, self.live.sweep, "sessions")
         self.ticks.every(DIARY_WRITTEN, self.diary.write, "diary")
         self.ticks.every(DEADLINES_LOOKED_AT, self.expire, "deadlines")
+        if self.screen is not None:
+            self.ticks.every(SCANNER_LOOKED_AT, self.screen.look, "scanner")
 
     async def look(self) -> None:
-        """See index, domains and room for the first time. An index that is not good stops nothing (D6)."""
+        """See index, domains, room and scanner for the first time. What is not good stops nothing (D6)."""
         await self._refresh_index()
         await self.local_domains.look()
         await self.room.look()
+        if self.screen is not None:
+            await self.screen.look()
 
     async def answer(self, ports: Ports) -> None:
         """Let the servers answer on their ports."""
@@ -246,7 +257,8 @@ class Parts:
 
     async def _health(self) -> Health:
         waiting, alarms = await self.storage.read(lambda connection: (outbox.count(connection), count(connection)))
-        return Health(storage=True, index=self.index.loaded, queue=waiting.rows, alarms=alarms)
+        scanner = None if self.screen is None else self.screen.works
+        return Health(storage=True, index=self.index.loaded, queue=waiting.rows, alarms=alarms, scanner=scanner)
 
     async def _sign_profile(self, profile: bytes) -> bytes:
         tls = self.settings.tls

@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import make_url
 
 from config.settings import Settings
+from gateway.drivers.antivirus import Clamd
 from gateway.drivers.keyfiles import KeyRefused, load_certificates
 from gateway.drivers.resolver import Route, RouteTable
 from gateway.drivers.signers import load_signer
@@ -20,6 +21,7 @@ from gateway.flows.submit import SubmitSettings
 from gateway.mailbox.limits import MailboxLimits
 from gateway.points.ordinary import Ordinary
 from gateway.points.relay import Pauses
+from gateway.points.screening import ScanPolicy
 from gateway.points.timeouts import Deadlines
 from gateway.smtp.limits import Limits
 from gateway.web.setup.servers import MailServer, MailServers, Service
@@ -35,6 +37,8 @@ __all__ = [
     "receive_settings",
     "relay_settings",
     "routes",
+    "scan_policy",
+    "scanner",
     "sign_in_limits",
     "signer",
     "smtp_limits",
@@ -131,6 +135,20 @@ def deadlines(settings: Settings) -> Deadlines:
         first=timedelta(minutes=settings.deadlines.first_notice_minutes),
         second=timedelta(minutes=settings.deadlines.second_notice_minutes),
     )
+
+
+def scanner(settings: Settings) -> Clamd | None:
+    """The virus scanner; None where none is set."""
+    antivirus = settings.antivirus
+    if antivirus.socket is None:
+        return None
+    host, _, port = antivirus.socket.rpartition(":")
+    address = Path(antivirus.socket) if antivirus.socket.startswith("/") else (host.strip("[]"), int(port))
+    return Clamd(address, timeout_seconds=antivirus.timeout_seconds)
+
+
+def scan_policy(settings: Settings) -> ScanPolicy:
+    return ScanPolicy(encrypted=settings.antivirus.encrypted, unscannable=settings.antivirus.unscannable)
 
 
 def smtp_limits(settings: Settings) -> Limits:

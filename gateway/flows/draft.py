@@ -16,6 +16,7 @@ from gateway.storage import accounts, certified
 from gateway.storage.certified import NewCertifiedMessage, NewRecipient
 from gateway.storage.errors import Conflict
 from gateway.storage.mailboxes import Folder, sent_token
+from gateway.storage.quarantine import NewQuarantined
 from gateway.storage.register import Event
 from providers.directory import Directory
 from receipts.facts import CertificationData, Recipient
@@ -29,11 +30,13 @@ __all__ = ["SENT", "Draft"]
 REPEATED_WITHIN = timedelta(hours=24)  # D4
 SENT = "sent"
 """Kind of the sender's own copy in a mailbox."""
+SUBMISSION = "submission"
+"""Kind of a holder's message in the virus store."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Draft:
-    """Exactly one of ``accept`` and ``refuse`` is called before ``keep``."""
+    """Exactly one of ``accept``, ``refuse`` and ``isolate`` is called before ``keep``."""
 
     submission: Submission
     original: Original
@@ -45,12 +48,40 @@ class Draft:
     digest: bytes  # of the submission, to know it again (D4)
     travels: Octets  # the original as it is kept: as sealed, if it is accepted
     envelope: Octets | None = None  # None: not accepted
+    decided: bool = False
 
     def refuse(self, notice: Issued) -> None:
         """File the notice; nothing else happens to the message (AP-17)."""
+        self.decided = True
         self.effects.keep_message(self.travels)
         self._file_receipt(notice)
         self._register(Event.REFUSAL, (notice,), self.facts.error_text)
+
+    def isolate(self, notice: Issued, infected: Octets, found: str) -> None:
+        """File the notice and keep the message apart, as it was handed in; nobody else hears of it (VIR-01, VIR-02).
+
+        Args:
+            found: the name of the virus, or why the message counts as infected.
+        """
+        self.refuse(notice)
+        self.effects.isolate(
+            NewQuarantined(
+                at=self.facts.at,
+                kind=SUBMISSION,
+                virus=found,
+                pec_msgid=self.facts.pec_msgid,
+                sender=self.submission.reverse_path,
+                recipients=self.submission.forward_paths,
+                subject=self.facts.subject,
+                provider=self.identity.name,
+                message=infected,
+            )
+        )
+        self.remark(f"{found}; kept in the virus store")
+
+    def remark(self, detail: str) -> None:
+        """Register what a scanner said."""
+        self._register(Event.SCAN, (), detail)
 
     def accept(
         self, receipt: Issued, envelope: Issued, travels: Octets, copy: Octets, ordinary_expiry: datetime
@@ -62,6 +93,7 @@ class Draft:
             copy: the original as the sender handed it in.
             ordinary_expiry: until when the envelope waits for the servers of ordinary recipients.
         """
+        self.decided = True
         self.travels, self.envelope = travels, envelope.message
         self.effects.keep_message(travels)
         self._file_receipt(receipt)

@@ -1,4 +1,4 @@
-"""What a flow leaves behind, all of it in one commit: messages filed, messages on their way, register rows.
+"""What a flow leaves behind, all of it in one commit: messages filed, on their way or kept apart, register rows.
 
 Flows decide and issue first; only then, with every byte at hand, the effects are performed as statements (D23).
 """
@@ -11,9 +11,10 @@ from sqlalchemy import Connection
 
 from gateway.drivers.sources import Ids
 from gateway.flows.trace_fields import return_path
-from gateway.storage import content, mailboxes, outbox, register
+from gateway.storage import content, mailboxes, outbox, quarantine, register
 from gateway.storage.mailboxes import NewMessage
 from gateway.storage.outbox import NewOutboxRow, OutboxRow
+from gateway.storage.quarantine import NewQuarantined
 from gateway.storage.register import Event, RegisterEntry
 from receipts.facts import CertificationData
 from receipts.identifiers import domain_of
@@ -88,6 +89,7 @@ class Effects:
     _messages: dict[int, Octets] = field(default_factory=dict)
     _filings: list[_Filing] = field(default_factory=list)
     _departures: list[_Departure] = field(default_factory=list)
+    _isolated: list[tuple[NewQuarantined, bytes]] = field(default_factory=list)
     _entries: list[RegisterEntry] = field(default_factory=list)
 
     def keep_message(self, message: Octets) -> None:
@@ -157,6 +159,11 @@ class Effects:
             )
         )
 
+    def isolate(self, infected: NewQuarantined) -> None:
+        """Put an infected message into the virus store, as it came."""
+        self.keep_message(infected.message)
+        self._isolated.append((infected, infected.message.sha256()))
+
     def register(self, entry: RegisterEntry) -> None:
         self._entries.append(entry)
 
@@ -173,6 +180,8 @@ class Effects:
         mailboxes.deliver(connection, [self._new_message(filing, bodies) for filing in self._filings])
         rows = [self._new_row(departure, bodies) for departure in self._departures]
         row_ids = outbox.enqueue(connection, rows, owner=lease.owner, lease=lease.length)
+        for infected, sha256 in self._isolated:
+            quarantine.add(connection, infected, bodies[id(infected.message)], sha256)
         register.append(connection, self._entries)
         leased = tuple(
             Leased(_leased_row(row, row_id, lease), departure.message)

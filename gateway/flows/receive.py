@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import Connection
@@ -12,24 +12,30 @@ from gateway.flows.effects import Effects, Handover, Lease
 from gateway.flows.inspection import Inspection, Inspector
 from gateway.flows.issue import Issuer
 from gateway.flows.outcomes import Arrival, ReceiveOutcome, Refusal, Refused, Taken
+from gateway.flows.screening import OneScan, Screening
 from gateway.flows.take_anomaly import wrap_anomaly
-from gateway.flows.take_envelope import answer_envelope
+from gateway.flows.take_envelope import answer_envelope, isolate_envelope
+from gateway.flows.take_infected import entry_of_scan, keep_apart, report
 from gateway.flows.take_ordinary import OrdinaryTerms, take_ordinary
-from gateway.flows.take_receipt import file_receipt
+from gateway.flows.take_receipt import Filed, Follows, file_receipt, nothing_follows
 from gateway.flows.taking import Taking
+from gateway.flows.tell_of_virus import telling_of_virus
 from gateway.flows.trace_fields import received_at_arrival
 from gateway.flows.work import LARGE, deliberate, until_settled
 from gateway.points import incoming
 from gateway.points.faults import Fault
-from gateway.points.incoming import DECISIONS, Action, ArrivalKind, Scan
+from gateway.points.incoming import DECISIONS, Action, ArrivalKind
 from gateway.points.ordinary import TAKEN, Ordinary, OrdinaryPolicy, effective
-from gateway.storage import accounts, certified, content, policies, received
+from gateway.points.screening import CLEAN, Finding
+from gateway.storage import accounts, certified, content, policies, received, register
 from gateway.storage.accounts import BoxKind, MailboxRef
+from gateway.storage.certified import CertifiedMessage
 from gateway.storage.engine import Storage
 from gateway.storage.received import ProcessedEnvelope
 from gateway.storage.register import Event
 from receipts.errors import TemporaryError
 from receipts.octets import Octets
+from receipts.wire import MessageKind
 
 __all__ = ["ReceiveFlow", "ReceiveSettings"]
 
@@ -60,6 +66,8 @@ class _Known:
     had_before: Collection[str]  # forward paths that have had this very receipt
     sent: Octets | None  # the original as we sealed it
     policies: Mapping[int, OrdinaryPolicy]  # by mailbox id, for ordinary mail
+    message: CertifiedMessage | None  # of ours, in which another provider found a virus
+    sender_box: MailboxRef | None  # of its sender
 
 
 class ReceiveFlow:
@@ -67,6 +75,7 @@ class ReceiveFlow:
 
     Args:
         handover: is told of new outbox rows after their commit.
+        screening: says whether a message is infected; None: nobody looks.
     """
 
     def __init__(
@@ -79,6 +88,7 @@ class ReceiveFlow:
         ids: Ids,
         handover: Handover,
         settings: ReceiveSettings,
+        screening: Screening | None = None,
     ) -> None:
         self._storage = storage
         self._inspector = inspector
@@ -87,6 +97,7 @@ class ReceiveFlow:
         self._ids = ids
         self._handover = handover
         self._settings = settings
+        self._screening = screening
 
     async def __call__(self, arrival: Arrival) -> ReceiveOutcome:
         """Decide on a message for local recipients; what is decided is on disk when this returns.
@@ -94,15 +105,22 @@ class ReceiveFlow:
         Raises:
             TemporaryError: something that a correct act needs is unavailable; nothing was kept.
         """
-        return await until_settled(lambda: self._attempt(arrival))
+        scan = OneScan(self._screening)
+        return await until_settled(lambda: self._attempt(arrival, scan))
 
-    async def _attempt(self, arrival: Arrival) -> ReceiveOutcome:
+    async def _attempt(self, arrival: Arrival, scan: OneScan) -> ReceiveOutcome:
         at, size = self._clock.now(), arrival.message.size
         inspection = await deliberate(size, lambda: self._inspector.inspect(arrival, at))
         if len(inspection.root.header.all("Received")) > MAX_RECEIVED_FIELDS:
             return Refused(Refusal.LOOP)
         known = await self._storage.read(lambda connection: self._look_up(connection, inspection))
-        decided = await deliberate(size * len(arrival.forward_paths), lambda: self._decide(inspection, known))
+        found = CLEAN
+        if self._screening is not None and self._is_news(inspection, known):
+            found = await scan.of(inspection.message)
+            known = await self._reported(inspection, known) if found.reason is not None else known
+        decided = await deliberate(size * len(arrival.forward_paths), lambda: self._decide(inspection, known, found))
+        if decided is Refusal.INFECTED:
+            await self._register_refusal(inspection, found)
         if isinstance(decided, Refusal):
             return Refused(decided)
         self._handover(await self._storage.write(decided.keep, size=decided.effects.size))
@@ -114,16 +132,19 @@ class ReceiveFlow:
         data, kind, paths = inspection.recognition.data, inspection.kind, inspection.arrival.forward_paths
         processed: Mapping[str, ProcessedEnvelope] = {}
         had_before: Collection[str] = ()
-        sent = service_box = None
+        sent = service_box = message = sender_box = None
         if data is not None and kind is ArrivalKind.TRANSPORT_ENVELOPE:
             processed = received.processed(connection, inspection.provider.name, data.pec_msgid, paths)
         elif data is not None and kind in (ArrivalKind.RECEIPT, ArrivalKind.SERVICE_RECEIPT):
             had_before = received.known_receipts(connection, inspection.signed_sha256, paths)
             if inspection.original is not None and inspection.message.size > LARGE:  # smaller ones share by their hash
-                message = certified.find_message(connection, data.pec_msgid)
-                sent = None if message is None else content.load(connection, message.original_body_id)
+                ours = certified.find_message(connection, data.pec_msgid)
+                sent = None if ours is None else content.load(connection, ours.original_body_id)
         if kind is ArrivalKind.SERVICE_RECEIPT:
             service_box = accounts.mailbox_of(connection, self._issuer.identity.service_address)
+            if data is not None and inspection.recognition.kind is MessageKind.VIRUS:
+                message = certified.find_message(connection, data.pec_msgid)
+                sender_box = None if message is None else accounts.mailbox_of(connection, message.sender)
         boxes = accounts.mailboxes_of(connection, paths)
         return _Known(
             boxes=boxes,
@@ -132,6 +153,8 @@ class ReceiveFlow:
             processed=processed,
             had_before=had_before,
             sent=sent,
+            message=message,
+            sender_box=sender_box,
         )
 
     def _policies(self, connection: Connection, boxes: Mapping[str, MailboxRef]) -> Mapping[int, OrdinaryPolicy]:
@@ -141,8 +164,28 @@ class ReceiveFlow:
             for box in boxes.values()
         }
 
-    def _decide(self, inspection: Inspection, known: _Known) -> Taking | Refusal:
-        actions = DECISIONS[inspection.kind, Scan.CLEAN]
+    def _is_news(self, inspection: Inspection, known: _Known) -> bool:
+        """Whether it must be scanned: not what is refused whatever it holds, nor what came before as it is (D4)."""
+        if inspection.kind in (ArrivalKind.ORDINARY_MAIL, ArrivalKind.DAMAGED):
+            return self._refusal(inspection, known) is None
+        paths = inspection.arrival.forward_paths
+        return any(path not in known.had_before and not _is_repeated(inspection, known, path) for path in paths)
+
+    async def _reported(self, inspection: Inspection, known: _Known) -> _Known:
+        """The same, with those for whom these very bytes were reported before, though they are no receipt."""
+        if inspection.kind not in (ArrivalKind.TRANSPORT_ENVELOPE, ArrivalKind.DAMAGED):
+            return known
+        digest, paths = inspection.signed_sha256, inspection.arrival.forward_paths
+        before = await self._storage.read(lambda connection: received.known_receipts(connection, digest, paths))
+        return replace(known, had_before=before)
+
+    async def _register_refusal(self, inspection: Inspection, found: Finding) -> None:
+        assert found.reason is not None
+        entry = entry_of_scan(inspection, inspection.arrival.forward_paths, f"{found.reason.english}; refused")
+        await self._storage.write(lambda connection: register.append(connection, [entry]))
+
+    def _decide(self, inspection: Inspection, known: _Known, found: Finding) -> Taking | Refusal:
+        actions = DECISIONS[inspection.kind, found.scan]
         taking = Taking(
             inspection=inspection,
             effects=Effects(at=inspection.at, ids=self._ids),
@@ -150,6 +193,12 @@ class ReceiveFlow:
             receipt_expiry=self._settings.receipt_expiry,
             service_address=self._issuer.identity.service_address,
         )
+        if found.remark:
+            taking.effects.register(entry_of_scan(inspection, taking.paths, found.remark))
+        if Action.DISCARD in actions:
+            return Refusal.INFECTED
+        if found.reason is not None:
+            return self._infected(taking, known, found.reason)
         if Action.WRAP_ANOMALY in actions:
             return self._refusal(inspection, known) or self._uncertified(taking, known)
         if Action.ISSUE_TAKE_CHARGE in actions:
@@ -211,6 +260,41 @@ class ReceiveFlow:
         taking.register_deviations()
         return taking
 
+    def _infected(self, taking: Taking, known: _Known, found: Fault) -> Taking | Refusal:
+        """Let nothing of it reach a mailbox, and tell the provider that signed it, once for each recipient."""
+        inspection, right = taking.inspection, list[str]()
+        suspects = taking.paths
+        if inspection.kind is ArrivalKind.TRANSPORT_ENVELOPE:
+            right, wrong = self._sorted(taking, known)
+            suspects = tuple(path for paths in wrong.values() for path in paths)
+            if not right and not taking.repeated and not known.boxes:
+                return Refusal.UNKNOWN_RECIPIENT
+        new = [path for path in suspects if path not in known.had_before]
+        if right:
+            taking.answers = isolate_envelope(
+                inspection,
+                self._issuer,
+                taking.effects,
+                paths=right,
+                boxes=known.boxes,
+                found=found,
+                receipt_expiry=self._settings.receipt_expiry,
+            )
+        if new and inspection.kind in (ArrivalKind.RECEIPT, ArrivalKind.SERVICE_RECEIPT):
+            taking.filed = self._filed(taking, known, new, infected=True)
+        elif new:
+            taking.reported = new
+            taking.effects.register(entry_of_scan(inspection, new, "not as it should be", Event.RECEPTION))
+        if new:
+            expiry = self._settings.receipt_expiry
+            report(inspection, self._issuer, taking.effects, paths=new, found=found, expiry=expiry)
+        if right or new:
+            keep_apart(inspection, taking.effects, paths=[*right, *new], found=found)
+        again = [path for path in taking.paths if path not in right and path not in new]
+        if again:
+            taking.effects.register(entry_of_scan(inspection, again, REPEATED, Event.RECEPTION))
+        return taking
+
     def _sorted(self, taking: Taking, known: _Known) -> tuple[list[str], Mapping[Fault, list[str]]]:
         """Forward paths that the envelope is right for, and the others by what is wrong (D1, D2, D4)."""
         inspection, data = taking.inspection, taking.data
@@ -226,7 +310,7 @@ class ReceiveFlow:
         wrong: dict[Fault, list[str]] = {}
         for path in taking.paths:
             seen = known.processed.get(path)
-            if seen is not None and seen.signed_sha256 == inspection.signed_sha256:
+            if seen is not None and _is_repeated(inspection, known, path):
                 taking.repeated.append(seen)
                 continue
             reason = fault or incoming.address_fault(data, path) or (incoming.OTHER_BYTES if seen else None)
@@ -242,20 +326,31 @@ class ReceiveFlow:
             raise TemporaryError("there is no service mailbox; `ceralacca domain add` with its domain makes it")
         new = [path for path in taking.paths if path not in known.had_before]
         if new:
-            taking.filed = file_receipt(
-                inspection,
-                taking.effects,
-                paths=new,
-                boxes=known.boxes,
-                service_box=service_box,
-                sent=known.sent,
-                received_field=self._received(inspection),
-            )
+            taking.filed = self._filed(taking, known, new)
             taking.register_deviations()
         again = [path for path in taking.paths if path not in new]
         if again:
             taking.register(Event.RECEPTION, again, REPEATED)
         return taking
+
+    def _filed(self, taking: Taking, known: _Known, paths: Sequence[str], *, infected: bool = False) -> Filed:
+        inspection = taking.inspection
+        follows: Follows = nothing_follows
+        if inspection.recognition.kind is MessageKind.VIRUS:
+            follows = telling_of_virus(
+                inspection, self._issuer, self._ids, taking.effects, sent=known.message, box=known.sender_box
+            )
+        return file_receipt(
+            inspection,
+            taking.effects,
+            paths=paths,
+            boxes=known.boxes,
+            service_box=known.service_box,
+            sent=known.sent,
+            received_field=self._received(inspection),
+            follows=follows,
+            infected=infected,
+        )
 
     def _wrap(self, taking: Taking, known: _Known, paths: Sequence[str], reason: Fault) -> None:
         wrap_anomaly(
@@ -272,3 +367,9 @@ class ReceiveFlow:
         return received_at_arrival(
             inspection.arrival.peer, by=self._settings.host, token=self._ids.token(), at=inspection.at
         )
+
+
+def _is_repeated(inspection: Inspection, known: _Known, path: str) -> bool:
+    """Whether this very envelope has reached its end for that forward path (D4)."""
+    seen = known.processed.get(path)
+    return seen is not None and seen.signed_sha256 == inspection.signed_sha256

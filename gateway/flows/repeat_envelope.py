@@ -28,7 +28,7 @@ def repeat_answers(
     """Queue the same bytes again, unless they still wait, or left too often or too lately.
 
     Args:
-        mail_receipt: the service mailbox of the sender's provider, where take-charge receipts go.
+        mail_receipt: the service mailbox of the sender's provider, where take-charge receipts and virus notices go.
         about: what the envelope certifies.
     """
     queued: set[int] = set()
@@ -50,7 +50,11 @@ def repeat_answers(
                 expires_at=at + expiry,
             )
             for body_id, kind, forward_path in (
-                (envelope.receipt_body_id, envelope.receipt_kind, envelope.sender),
+                (
+                    envelope.receipt_body_id,
+                    envelope.receipt_kind,
+                    mail_receipt if envelope.receipt_kind == MessageKind.VIRUS else envelope.sender,
+                ),
                 (envelope.take_charge_body_id, MessageKind.TAKE_CHARGE, mail_receipt),
             )
             if body_id is not None and kind is not None and body_id not in waiting

@@ -11,10 +11,12 @@ from gateway.flows.draft import Draft
 from gateway.flows.effects import Effects, Handover, Lease
 from gateway.flows.issue import Issuer
 from gateway.flows.outcomes import Submission, SubmitOutcome
+from gateway.flows.screening import OneScan, Screening
 from gateway.flows.trace_fields import received_at_submission
 from gateway.flows.work import LARGE, deliberate, until_settled
 from gateway.points.access import AccessRequest, formal_faults
 from gateway.points.faults import Fault, in_italian
+from gateway.points.screening import Finding
 from gateway.storage.engine import Storage
 from gateway.storage.sink import ContentSink
 from providers.directory import Directory
@@ -44,6 +46,7 @@ class SubmitFlow:
     Args:
         directory: gives the certified providers as known now; raises TemporaryError while they are not known.
         handover: is told of new outbox rows after their commit.
+        screening: says whether a message that passed the formal checks is infected; None: nobody looks.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class SubmitFlow:
         ids: Ids,
         handover: Handover,
         settings: SubmitSettings,
+        screening: Screening | None = None,
     ) -> None:
         self._storage = storage
         self._directory = directory
@@ -64,6 +68,7 @@ class SubmitFlow:
         self._ids = ids
         self._handover = handover
         self._settings = settings
+        self._screening = screening
 
     async def __call__(self, submission: Submission) -> SubmitOutcome:
         """Accept the message, or file a notice that says why not; both are on disk when this returns.
@@ -72,7 +77,8 @@ class SubmitFlow:
             TemporaryError: something that a correct act needs is unavailable; nothing was kept.
         """
         ready = replace(submission, message=await self._encoded(submission.message))
-        return await until_settled(lambda: self._attempt(ready))
+        scan = OneScan(self._screening)
+        return await until_settled(lambda: self._attempt(ready, submission.message, scan))
 
     async def _encoded(self, message: Octets) -> Octets:
         """A large message as ``_original`` wants it, written anew to storage: it never stands in memory whole (D20)."""
@@ -88,8 +94,12 @@ class SubmitFlow:
             await sink.abort()
             raise
 
-    async def _attempt(self, submission: Submission) -> SubmitOutcome:
-        draft = await deliberate(submission.message.size, lambda: self._decide(submission))
+    async def _attempt(self, submission: Submission, handed_in: Octets, scan: OneScan) -> SubmitOutcome:
+        size = submission.message.size
+        draft = await deliberate(size, lambda: self._decide(submission))
+        if not draft.decided:
+            found = await scan.of(draft.original.message)
+            await deliberate(size, lambda: self._conclude(draft, found, handed_in))
         outcome, leased = await self._storage.write(draft.keep, size=draft.effects.size)
         self._handover(leased)
         return outcome
@@ -120,9 +130,20 @@ class SubmitFlow:
         )
         if faults:
             self._refuse(draft, faults)
-        else:
+        elif self._screening is None:
             self._accept(draft)
         return draft
+
+    def _conclude(self, draft: Draft, found: Finding, handed_in: Octets) -> None:
+        """What follows once the scanner has spoken (D15: formal checks first)."""
+        if found.reason is not None:
+            draft.facts = replace(draft.facts, error=ErrorKind.VIRUS, error_text=found.reason.italian)
+            notice = self._issuer.non_acceptance(draft.facts, (found.reason,))
+            draft.isolate(notice, handed_in, found.reason.english)
+            return
+        self._accept(draft)
+        if found.remark:
+            draft.remark(found.remark)
 
     def _facts(
         self, submission: Submission, original: Original, directory: Directory, at: datetime, pec_msgid: str

@@ -12,6 +12,7 @@ from gateway.flows.inspection import Inspection
 from gateway.flows.issue import Issued, Issuer
 from gateway.points import relay
 from gateway.points.delivery import delivery_receipt_form, role_of
+from gateway.points.faults import Fault
 from gateway.storage import accounts, received
 from gateway.storage.accounts import BoxKind, MailboxRef
 from gateway.storage.errors import Conflict
@@ -25,7 +26,7 @@ from receipts.recognise import receipt_form
 from receipts.scanner import scan, scan_header
 from receipts.wire import ErrorKind, MessageKind, ReceiptForm
 
-__all__ = ["Answers", "answer_envelope"]
+__all__ = ["Answers", "answer_envelope", "isolate_envelope"]
 
 NO_SUCH_MAILBOX = "5.1.1"  # RFC 3463 3.2
 
@@ -112,6 +113,37 @@ def answer_envelope(
     return taking.answers
 
 
+def isolate_envelope(
+    inspection: Inspection,
+    issuer: Issuer,
+    effects: Effects,
+    *,
+    paths: Sequence[str],
+    boxes: Mapping[str, MailboxRef],
+    found: Fault,
+    receipt_expiry: timedelta,
+) -> Answers:
+    """Answer an infected envelope that is right for ``paths``: no mailbox gets it, and its sender hears nothing of us.
+
+    It still is a correct envelope, so the take-charge receipt covers all of them (A12); then each gives a virus notice,
+    whether there is such a mailbox or not (B2, VIR-04, VIR-07).
+    """
+    data = inspection.recognition.data
+    assert data is not None
+    taking = _Taking(inspection, issuer, effects, data, receipt_expiry)
+    taking.register(Event.RECEPTION, paths, MessageKind.ENVELOPE)
+    answered = [path for path in paths if path not in boxes or boxes[path].kind is not BoxKind.SERVICE]
+    if answered:
+        taking.take_charge(answered)
+    facts = replace(data, provider=issuer.identity.name, at=inspection.at, error_text=found.italian)
+    for path in paths:
+        notice = None
+        if path in answered:
+            notice = issuer.virus(replace(facts, delivered_to=path), inspection.provider.mail_receipt, (found,))
+        taking.isolated(path, notice)
+    return taking.answers
+
+
 class _Taking:
     """Carries out what is decided about one envelope: effects, answers and register rows."""
 
@@ -150,10 +182,13 @@ class _Taking:
         self._send(self.answers.take_charge, to, paths)
 
     def delivered(self, path: str, receipt: Issued | None) -> None:
-        self._answer(_Answer(path, EnvelopeEnd.DELIVERED, receipt), Event.DELIVERY)
+        self._answer(_Answer(path, EnvelopeEnd.DELIVERED, receipt), Event.DELIVERY, self._data.sender)
 
     def not_delivered(self, path: str, notice: Issued) -> None:
-        self._answer(_Answer(path, EnvelopeEnd.NOT_DELIVERED, notice), Event.FAILURE)
+        self._answer(_Answer(path, EnvelopeEnd.NOT_DELIVERED, notice), Event.FAILURE, self._data.sender)
+
+    def isolated(self, path: str, notice: Issued | None) -> None:
+        self._answer(_Answer(path, EnvelopeEnd.ISOLATED, notice), Event.FAILURE, self._inspection.provider.mail_receipt)
 
     def register(self, event: Event, paths: Sequence[str], detail: str, related: tuple[str, ...] = ()) -> None:
         self._effects.register(
@@ -168,12 +203,12 @@ class _Taking:
             )
         )
 
-    def _answer(self, answer: _Answer, event: Event) -> None:
+    def _answer(self, answer: _Answer, event: Event, to: str) -> None:
         self.answers.answers.append(answer)
         related = () if answer.issued is None else (answer.issued.message_id,)
         self.register(event, (answer.path,), MessageKind.ENVELOPE, related)
         if answer.issued is not None:
-            self._send(answer.issued, self._data.sender, (answer.path,))
+            self._send(answer.issued, to, (answer.path,))
 
     def _send(self, issued: Issued, to: str, about: Sequence[str]) -> None:
         at = self._inspection.at

@@ -1,11 +1,11 @@
 """Receipts and notices that arrive: tracked, then filed for the user or the provider they are for (B3, B4)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from gateway.flows.effects import Effects, stored_form
+from gateway.flows.effects import Effects, Lease, stored_form
 from gateway.flows.entries import entry_about
 from gateway.flows.inspection import Inspection
 from gateway.flows.work import LARGE
@@ -20,17 +20,25 @@ from receipts.identifiers import address_key
 from receipts.octets import Octets
 from receipts.wire import MessageKind
 
-__all__ = ["Filed", "file_receipt"]
+__all__ = ["Filed", "Follows", "file_receipt", "nothing_follows"]
 
 LATE_DELIVERY = f"delivered late, stays {RecipientState.TIMED_OUT}"
+
+Follows = Callable[[str], Effects | None]
+"""What else is done if the state of a recipient changes; asked beforehand."""
+
+
+def nothing_follows(address: str) -> None:
+    """As with all receipts but virus notices."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """That a recipient's state may change, and the row that says so if it did."""
+    """That a recipient's state may change, the row that says so if it did, and what follows then."""
 
     address: str
     entry: RegisterEntry
+    follows: Effects | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +58,7 @@ class Filed:
             if not received.record_receipt(connection, digest, path, at):
                 raise Conflict("the receipt came twice at once")
 
-    def track(self, connection: Connection) -> None:
+    def track(self, connection: Connection, lease: Lease) -> None:
         """Change the state of the recipients it reports on, where it still may change."""
         if self.kind not in CHANGES:
             return
@@ -67,6 +75,8 @@ class Filed:
             )
             if changed:
                 register.append(connection, [change.entry])
+                if change.follows is not None:
+                    change.follows.perform(connection, lease)
             elif self.kind is MessageKind.TAKE_CHARGE:
                 certified.note_taken(connection, self.data.pec_msgid, change.address, self.inspection.at)
             elif self.kind is MessageKind.DELIVERY and self._timed_out(connection, change.address):
@@ -88,6 +98,8 @@ def file_receipt(
     service_box: MailboxRef | None,
     sent: Octets | None,
     received_field: bytes,
+    follows: Follows = nothing_follows,
+    infected: bool = False,
 ) -> Filed:
     """File a receipt where it belongs.
 
@@ -97,10 +109,16 @@ def file_receipt(
         service_box: where take-charge receipts and virus notices go, whoever they are addressed to (RC-09); None
             for all others.
         sent: the original as we sealed it, if the receipt carries a copy of one of ours: its bytes are then shared.
+        follows: what else is done if the state of that recipient changes.
+        infected: it enters no mailbox; what it reports counts all the same.
     """
     kind, data = inspection.recognition.kind, inspection.recognition.data
     assert kind is not None
     assert data is not None
+    filing = _Filing(inspection, effects, kind, data)
+    if infected:
+        filing.register_reception()
+        return Filed(inspection, kind, data, tuple(paths), filing.changes(follows))
     stored = stored_form(Octets.of(received_field, _sharing(inspection, sent)), inspection.arrival.reverse_path)
     for_users = [boxes[path] for path in paths if path in boxes]
     targets = for_users if service_box is None else [service_box]
@@ -112,9 +130,9 @@ def file_receipt(
             reverse_path=inspection.arrival.reverse_path,
             pec_msgid=data.pec_msgid,
         )
-    filing = _Filing(inspection, effects, kind, data)
-    filing.register(paths, boxes, service_box)
-    return Filed(inspection, kind, data, tuple(paths), filing.changes())
+    filing.register_reception()
+    filing.register_filing(paths, boxes, service_box)
+    return Filed(inspection, kind, data, tuple(paths), filing.changes(follows))
 
 
 class _Filing:
@@ -127,23 +145,28 @@ class _Filing:
         self._data = data
         self._about = reported_on(kind, data)
 
-    def changes(self) -> tuple[_Change, ...]:
+    def changes(self, follows: Follows) -> tuple[_Change, ...]:
         """For the recipients whom its signer manages, in the order of their keys (IP-08)."""
         if self._kind not in CHANGES:
             return ()
         to = CHANGES[self._kind][0]
         competent = [address for address in self._about if may_report_on(address, self._inspection.provider)]
         return tuple(
-            _Change(address, self._entry(Event.TRACKING, (address,), to))
+            _Change(address, self._entry(Event.TRACKING, (address,), to), follows(address))
             for address in sorted(competent, key=address_key)
         )
 
-    def register(self, paths: Sequence[str], boxes: Mapping[str, MailboxRef], service_box: MailboxRef | None) -> None:
+    def register_reception(self) -> None:
         kind = self._kind
         self._add(Event.RECEPTION, self._about, kind)
         foreign = [address for address in self._about if not may_report_on(address, self._inspection.provider)]
         if foreign:
             self._add(Event.ALARM, foreign, f"{kind} from a provider that does not manage the recipient")
+
+    def register_filing(
+        self, paths: Sequence[str], boxes: Mapping[str, MailboxRef], service_box: MailboxRef | None
+    ) -> None:
+        kind = self._kind
         lost = [path for path in paths if path not in boxes]
         if service_box is not None:
             targets = [service_box.address]

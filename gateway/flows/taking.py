@@ -12,6 +12,8 @@ from gateway.flows.inspection import Inspection
 from gateway.flows.repeat_envelope import repeat_answers
 from gateway.flows.take_envelope import Answers
 from gateway.flows.take_receipt import Filed
+from gateway.storage import received
+from gateway.storage.errors import Conflict
 from gateway.storage.received import ProcessedEnvelope
 from gateway.storage.register import Event
 from receipts.facts import CertificationData
@@ -32,6 +34,8 @@ class Taking:
     answers: Answers | None = None
     filed: Filed | None = None
     repeated: list[ProcessedEnvelope] = field(default_factory=list)
+    reported: list[str] = field(default_factory=list)
+    """Forward paths for which the virus in these very bytes was reported, though they are no right envelope (B6)."""
 
     @property
     def data(self) -> CertificationData:
@@ -53,11 +57,14 @@ class Taking:
             self.answers.check(connection)
         if self.filed is not None:
             self.filed.remember(connection)
+        for path in sorted(self.reported, key=address_key):
+            if not received.record_receipt(connection, self.inspection.signed_sha256, path, self.inspection.at):
+                raise Conflict("it was reported meanwhile")
         kept = self.effects.perform(connection, self.lease)
         if self.answers is not None:
             self.answers.remember(connection, kept)
         if self.filed is not None:
-            self.filed.track(connection)
+            self.filed.track(connection, self.lease)
         if self.repeated:
             repeat_answers(
                 connection,

@@ -28,6 +28,7 @@ CHANGES: Mapping[MessageKind, tuple[RecipientState, frozenset[RecipientState]]] 
     MessageKind.TAKE_CHARGE: (RecipientState.TAKEN, frozenset({RecipientState.ACCEPTED})),
     MessageKind.DELIVERY: (RecipientState.DELIVERED, OPEN),
     MessageKind.NON_DELIVERY: (RecipientState.FAILED, OPEN),
+    MessageKind.VIRUS: (RecipientState.FAILED, OPEN),
 }
 """Which state a receipt leads to, and from which states it may: a later or second one changes nothing."""
 

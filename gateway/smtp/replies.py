@@ -18,6 +18,7 @@ from gateway.flows.outcomes import (
     SubmitOutcome,
     Taken,
 )
+from gateway.points.screening import NotScreened
 from receipts.errors import GatewayError, TemporaryError
 
 __all__ = ["Reply", "arrived", "bare", "enhanced", "recipient", "reply_for", "sign_in_failed", "submitted"]
@@ -81,6 +82,7 @@ BUSY_MEMORY = Reply(452, "4.3.1", "Too many messages under way, try again later"
 NO_ROOM = Reply(452, "4.3.1", "Out of room, try again later")  # D17: outbox size, free disk
 TOO_MUCH_MAIL = Reply(450, "4.7.1", "This account sends too much, try again later")  # D17
 TROUBLE = Reply(451, "4.3.0", "Try again later")  # style; RFC 5321 4.2.2
+NOT_SCREENED = Reply(451, "4.7.0", "The message cannot be checked for viruses now, try again later")
 FAILED = Reply(554, "5.0.0", "Transaction failed")  # RFC 5321 4.2.2
 KEPT = Reply(250, "2.0.0", "Decided and kept")  # design, promise 1
 
@@ -139,7 +141,11 @@ SIGN_IN_FAILURES: Mapping[SignInFailure, Reply] = {
     SignInFailure.TOO_MANY: SIGN_IN_LATER,
 }
 
-ERRORS: Mapping[type[GatewayError], Reply] = {TemporaryError: TROUBLE, GatewayError: FAILED}
+ERRORS: Mapping[type[GatewayError], Reply] = {
+    NotScreened: NOT_SCREENED,
+    TemporaryError: TROUBLE,
+    GatewayError: FAILED,
+}
 
 STATUS_OF_CODE: Mapping[int, str] = {
     221: "2.0.0",

@@ -29,6 +29,7 @@ class Event(StrEnum):
     FAILURE = "failure"  # another server refused a message, or its time was over
     TRACKING = "tracking"  # a receipt changed the state of a recipient
     DEVIATION = "deviation"  # a soft fault in what another provider sent
+    SCAN = "scan"  # what a virus scanner found in a message, or could not look into
     ALARM = "alarm"  # something an operator must see
     ALARM_OVER = "alarm over"  # what stood as an alarm is as it should be again
 

@@ -28,10 +28,11 @@ class Health:
     index: bool  # the provider index was loaded at least once (D6)
     queue: int | None  # messages that wait to leave; None when storage does not answer
     alarms: int | None = None  # that stand, of all processes; the same
+    scanner: bool | None = None  # whether it answers; None: there is none
 
     @property
     def ok(self) -> bool:
-        return self.storage and self.index
+        return self.storage and self.index and self.scanner is not False
 
 
 HealthCheck = Callable[[], Awaitable[Health]]
@@ -55,6 +56,7 @@ def application(health: HealthCheck, index: PublishedIndex, more: Sequence[Route
             "index": now.index,
             "queue": now.queue,
             "alarms": now.alarms,
+            "scanner": now.scanner,
         }
         return JSONResponse(report, 200 if now.ok else 503, {"Cache-Control": "no-store"})
 

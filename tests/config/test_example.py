@@ -25,7 +25,7 @@ def test_reference_is_the_one_the_code_makes() -> None:
 
 def test_example_loads_and_leaves_every_default_as_it_is() -> None:
     settings = load_settings(EXAMPLE.read_text(), {}, Path("/etc"))
-    for section in ("listen", "storage", "limits", "sign_in", "relay", "policy", "clients", "log"):
+    for section in ("listen", "storage", "limits", "sign_in", "relay", "policy", "antivirus", "clients", "log"):
         assert getattr(settings, section) == Settings.model_fields[section].default
 
 

@@ -21,14 +21,16 @@ from gateway.flows.outcomes import Arrival, Holder, Peer, ReceiveOutcome, Refuse
 from gateway.flows.receive import ReceiveFlow, ReceiveSettings
 from gateway.flows.recipients import Recipients
 from gateway.flows.relay import REFUSALS, Consignment, RelayFlow, RelaySettings
+from gateway.flows.screening import Screening
 from gateway.flows.submit import SubmitFlow, SubmitSettings
 from gateway.points.ordinary import Ordinary
 from gateway.points.timeouts import Deadlines
-from gateway.storage import accounts, certified, content, outbox
+from gateway.storage import accounts, certified, content, outbox, quarantine
 from gateway.storage.accounts import Account, BoxKind, NewAccount
 from gateway.storage.certified import CertifiedMessage
 from gateway.storage.engine import Storage
 from gateway.storage.outbox import OutboxRow
+from gateway.storage.quarantine import Quarantined
 from gateway.storage.register import RegisterRow
 from gateway.storage.tables import messages
 from gateway.storage.tables import register as register_table
@@ -146,6 +148,7 @@ class Provider:
         index: Callable[[], Directory] = directory,
         signer: Signer | None = None,
         max_total_bytes: int = 30_000_000,
+        screening: Screening | None = None,
         twin_of: "Provider | None" = None,
     ) -> None:
         """``twin_of``: another process of that provider."""
@@ -156,6 +159,7 @@ class Provider:
         self.index = index
         self.identity = Identity(name=own.name, domain=domain, service_address=own.service_address)
         self.leaving: list[Leased] = []
+        self.screening = screening
         self.issuer = Issuer(self.identity, signer or own.signer, self.ids)
         self.submit_settings = SubmitSettings(
             host=f"mx.{domain}",
@@ -185,12 +189,14 @@ class Provider:
             directory=lambda: self.index(),
             issuer=self.issuer,
             settings=self.submit_settings,
+            screening=self.screening,
         )
         self.receive = ReceiveFlow(
             **shared,  # type: ignore[arg-type]
             inspector=Inspector(trust(), lambda: self.index()),
             issuer=self.issuer,
             settings=self.receive_settings,
+            screening=self.screening,
         )
         self.check_recipient = Recipients(
             self.storage, lambda: self.index(), self.clock, self.receive_settings.ordinary_mail
@@ -307,6 +313,16 @@ class Provider:
     def states(self, pec_msgid: str) -> dict[str, str]:
         return {recipient.address: recipient.state.value for recipient in self.sent(pec_msgid).recipients}
 
+    def quarantined(self) -> list[tuple[Quarantined, bytes]]:
+        """The virus store, newest first, with the bytes."""
+
+        def look(connection: Connection) -> list[tuple[Quarantined, bytes]]:
+            return [
+                (kept, quarantine.load(connection, kept).read()) for kept in quarantine.listed(connection, limit=100)
+            ]
+
+        return self.storage.read_now(look)
+
     def is_untouched(self) -> bool:
         """Whether nothing was kept: no message, no row that waits, nothing registered."""
         return not (self.outbox() or self.register() or self.leaving or any(map(self.mailbox, self.people)))
@@ -322,9 +338,9 @@ class Network:
         self.transactions: list[tuple[str, Outgoing]] = []  # every SMTP transaction, with its domain
         self.ordinary: list[Outgoing] = []
         self.refused: set[str] = set()  # addresses of ordinary servers that exist no longer
-        self.relays = {provider.domain: self._relay(provider) for provider in providers}
+        self.relays = {provider.domain: self.relay(provider) for provider in providers}
 
-    def _relay(self, provider: Provider) -> RelayFlow:
+    def relay(self, provider: Provider) -> RelayFlow:
         return RelayFlow(
             storage=provider.storage,
             find=self._find,

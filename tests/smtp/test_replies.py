@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from gateway.drivers.antivirus import ScannerUnavailable
 from gateway.flows.outcomes import (
     Accepted,
     NotAccepted,
@@ -74,6 +75,7 @@ def test_each_outcome_has_its_reply() -> None:
     [
         (TemporaryError("x"), replies.TROUBLE),
         (SigningUnavailable("x"), replies.TROUBLE),
+        (ScannerUnavailable("x"), replies.NOT_SCREENED),
         (GatewayError("x"), replies.FAILED),
         (ValueError("x"), replies.TROUBLE),
     ],

@@ -13,6 +13,7 @@ from gateway.storage.tables.operation import alarms
 from gateway.storage.tables.outgoing import outbox
 from gateway.storage.tables.people import account_passwords, accounts, aliases, domains, mailboxes
 from gateway.storage.tables.policies import mailbox_policies
+from gateway.storage.tables.quarantined import quarantine
 from gateway.storage.tables.received import processed_envelopes, received_receipts
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "metadata",
     "outbox",
     "processed_envelopes",
+    "quarantine",
     "received_receipts",
     "register",
     "register_chain",
