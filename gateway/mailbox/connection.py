@@ -1,4 +1,4 @@
-"""A connection of lines: bounded lines in, buffered bytes out, TLS from the start or later.
+"""A connection of lines: bounded lines in, buffered bytes out, TLS from the start or later, compressed if asked.
 
 Nothing is read ahead of what the session takes beyond a small window, nothing is written faster than the client
 takes it, and every wait has an end.
@@ -7,6 +7,7 @@ takes it, and every wait has an end.
 import asyncio
 import socket
 import ssl
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Final, cast
 
@@ -49,6 +50,7 @@ class Connection(asyncio.Protocol):
         self._tls = False
         self._input: asyncio.Future[None] | None = None
         self._output: asyncio.Future[None] | None = None
+        self._deflated: Deflated | None = None
         self._transport: asyncio.Transport
         self.address = ""
         self.port = 0
@@ -65,7 +67,10 @@ class Connection(asyncio.Protocol):
         self.task = self._loop.create_task(self._run())
 
     def data_received(self, data: bytes) -> None:
-        self._received += data
+        if self._deflated is None:
+            self._received += data
+        elif not self._deflated.take(data, self._received, _WINDOW):
+            self.abort()
         if len(self._received) > _WINDOW and self._reading:
             self._reading = False
             self._transport.pause_reading()
@@ -127,10 +132,21 @@ class Connection(asyncio.Protocol):
         if end >= longest:
             raise LineTooLong
         line = bytes(self._received[:end])
-        del self._received[: end + 1]
-        if not self._reading and len(self._received) <= _WINDOW:
-            self.begin()
+        self._taken(end + 1)
         return line.removesuffix(b"\r")
+
+    async def octets(self, most: int, seconds: float) -> bytes:
+        """Some of the next bytes, one at least and ``most`` at most. Raises as ``line``."""
+        until = self._loop.time() + seconds
+        while not self._received:
+            if self._gone or self._ended:
+                raise ConnectionGone
+            await self._more(until)
+        if self._interrupted:
+            raise Interrupted
+        found = bytes(self._received[:most])
+        self._taken(len(found))
+        return found
 
     def write(self, data: bytes) -> None:
         """Add to the replies; ``flush`` sends them."""
@@ -145,10 +161,7 @@ class Connection(asyncio.Protocol):
         """
         if self._gone:
             raise ConnectionGone
-        data = bytes(self._replies)
-        self._replies.clear()
-        if data:
-            self._transport.write(data)
+        self._hand_over()
         waiting = self._output
         if waiting is None or waiting.done():
             return
@@ -182,6 +195,13 @@ class Connection(asyncio.Protocol):
             raise ConnectionGone
         self._transport, self._tls = transport, True
 
+    def compress(self) -> None:
+        """Compress both ways from the next byte on (RFC 4978). Raises ConnectionGone if more was said already."""
+        if self._received or self._gone:
+            raise ConnectionGone
+        self._hand_over()
+        self._deflated = Deflated()
+
     def interrupt(self) -> None:
         """End the session at its next line; what it does now it finishes."""
         self._interrupted = True
@@ -191,9 +211,7 @@ class Connection(asyncio.Protocol):
         """Send what was written and end; does not wait, and gives a client that takes nothing a short while."""
         if self._gone or self._transport.is_closing():
             return
-        if self._replies:
-            self._transport.write(bytes(self._replies))
-            self._replies.clear()
+        self._hand_over()
         self._last_call = self._loop.call_later(_FAREWELL_SECONDS, self._transport.abort)
         self._transport.close()
 
@@ -207,13 +225,69 @@ class Connection(asyncio.Protocol):
         finally:
             self.close()
 
+    def _hand_over(self) -> None:
+        """Give the transport what was written."""
+        if not self._replies:
+            return
+        data = bytes(self._replies)
+        self._replies.clear()
+        self._transport.write(data if self._deflated is None else self._deflated.pack(data))
+
+    def _taken(self, number: int) -> None:
+        del self._received[:number]
+        if len(self._received) > _WINDOW:
+            return
+        if self._deflated is not None and not self._deflated.unpack(self._received, _WINDOW):
+            self.abort()
+        if not self._reading and len(self._received) <= _WINDOW:
+            self.begin()
+
     async def _more(self, until: float) -> None:
+        if self._deflated is not None and self._deflated.waiting:
+            if not self._deflated.unpack(self._received, len(self._received) + _WINDOW):
+                raise ConnectionGone
+            return
+        if not self._reading:  # a line, longer than the window
+            self.begin()
         self._input = self._loop.create_future()
         try:
             async with asyncio.timeout_at(until):
                 await self._input
         except TimeoutError:
             raise TooSlow from None
+
+
+class Deflated:
+    """Both streams of a compressed connection (RFC 4978)."""
+
+    def __init__(self) -> None:
+        # Windows of 8 kB out: an idle session holds 100 kB for them rather than 300.
+        self._out = zlib.compressobj(6, zlib.DEFLATED, -13, 6)
+        self._in = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._compressed = b""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether bytes came that are not unpacked: few may hide very many."""
+        return bool(self._compressed)
+
+    def pack(self, data: bytes) -> bytes:
+        return self._out.compress(data) + self._out.flush(zlib.Z_SYNC_FLUSH)
+
+    def take(self, data: bytes, received: bytearray, window: int) -> bool:
+        """As ``unpack``, with more that came."""
+        self._compressed += data
+        return self.unpack(received, window)
+
+    def unpack(self, received: bytearray, window: int) -> bool:
+        """Fill ``received`` until it holds a little more than ``window``. False: what came is not compressed."""
+        try:
+            while self._compressed and len(received) <= window:
+                received += self._in.decompress(self._compressed, window + 1)
+                self._compressed = self._in.unconsumed_tail
+        except zlib.error:
+            return False
+        return not self._in.eof
 
 
 def _wake(waiting: asyncio.Future[None] | None) -> None:

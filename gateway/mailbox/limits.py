@@ -23,7 +23,8 @@ class MailboxLimits:
     """How long a connection may go without anybody signing in."""
     idle_seconds: float = 600.0
     """How long a session waits for a command; never below ten minutes in service (RFC 1939 section 3)."""
-    session_seconds: float = 3_600.0
+    session_seconds: float | None = 3_600.0
+    """How long a session may last; None: as long as its client says something now and then."""
     bytes_per_second: int = 1_000
     """A client that takes its messages more slowly is left alone."""
     closing_seconds: float = 10.0

@@ -112,7 +112,7 @@ class Session:
             self._connection.write(word)
             self._connection.close()
 
-    def over(self) -> None:
+    async def over(self) -> None:
         """Let others have the mailbox."""
         if self._holder is None:
             return

@@ -1,0 +1,110 @@
+"""The commands that change messages: flags, copies, removals (RFC 3501 section 6.4, RFC 4315, RFC 6851, RFC 7162)."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.mailbox.imap import names, replies
+from gateway.mailbox.imap.commands import Copy, Expunge, Store
+from gateway.mailbox.imap.inside import Declined, Inside, tell_news
+from gateway.mailbox.imap.numbers import NumberSet, written
+from gateway.mailbox.imap.tokens import Malformed
+from gateway.points.boxes import BoxRefused, Stored, Why
+
+__all__ = ["copy", "expunge", "store"]
+
+_TOGETHER: Final = 1_000  # messages whose flags are stored in one transaction
+
+
+async def store(inside: Inside, asked: Store) -> str:
+    """Store flags; the text of the answer."""
+    _check_writable(inside)
+    view = inside.open_view
+    if asked.unchanged_since is not None:
+        inside.condstore = True
+    uids = _chosen(inside, asked.numbers, uid=asked.uid)
+    if asked.silent:  # others may have changed what the client now believes to know
+        await tell_news(inside, ask=False, may_expunge=False, uid=asked.uid)
+    there, modified = 0, list[int]()
+    for start in range(0, len(uids), _TOGETHER):
+        stored = await inside.box.store(
+            view.folder_id,
+            uids[start : start + _TOGETHER],
+            asked.change,
+            asked.flags,
+            unchanged_since=asked.unchanged_since,
+        )
+        await _tell(inside, asked, stored)
+        modified.extend(stored.modified)
+        there += len(stored.rows) + len(stored.modified)
+    if modified:
+        told = modified if asked.uid else sorted(view.numbers(modified))
+        return f"[MODIFIED {written(told).decode('ascii')}] changed by others since"
+    return replies.ISSUED if there < len(uids) and not asked.uid else "STORE done"
+
+
+async def _tell(inside: Inside, asked: Store, stored: Stored) -> None:
+    view = inside.open_view
+    with_uid = asked.uid or inside.qresync
+    for row in stored.rows:
+        number = view.number(row.uid)
+        if number is None:
+            continue
+        view.tell(row)
+        if not asked.silent:
+            recent = view.is_recent(row.uid)
+            await inside.say(replies.row(number, row, is_recent=recent, uid=with_uid, modseq=inside.condstore))
+        elif inside.condstore:
+            await inside.say(replies.modseq(number, row, uid=with_uid))
+
+
+async def copy(inside: Inside, asked: Copy) -> str:
+    """Copy or move; the text of the answer."""
+    view = inside.open_view
+    if asked.move:
+        _check_writable(inside)
+    uids = _chosen(inside, asked.numbers, uid=asked.uid)
+    if not uids:
+        return "nothing to do"
+    try:
+        act = inside.box.move if asked.move else inside.box.copy
+        copied = await act(view.folder_id, uids, asked.name)
+    except BoxRefused as refused:
+        if refused.why is Why.NO_FOLDER and names.is_name(asked.name):
+            raise Declined(replies.NO_TARGET) from None
+        raise
+    if not copied.pairs:
+        return "nothing was there any more"
+    old, new = (written([pair[which] for pair in copied.pairs]).decode("ascii") for which in (0, 1))
+    code = f"[COPYUID {copied.uid_validity} {old} {new}]"
+    if not asked.move:
+        return f"{code} COPY done"
+    await inside.say(replies.ok(b"*", f"{code} moved"))  # before the numbers change (RFC 6851 section 4.3)
+    await tell_news(inside, ask=True, may_expunge=True, uid=asked.uid)
+    return _moment(inside) + "MOVE done"
+
+
+async def expunge(inside: Inside, asked: Expunge | None) -> str:
+    """Remove what is marked as deleted, of all messages or some; the text of the answer."""
+    _check_writable(inside)
+    view = inside.open_view
+    uids = None if asked is None or asked.numbers is None else _chosen(inside, asked.numbers, uid=True)
+    await inside.box.expunge(view.folder_id, uids)
+    await tell_news(inside, ask=True, may_expunge=True)
+    return _moment(inside) + "EXPUNGE done"
+
+
+def _moment(inside: Inside) -> str:
+    """The modseq up to which the client knows all, for those who count them (RFC 7162 section 3.2.7)."""
+    return f"[HIGHESTMODSEQ {inside.open_view.modseq}] " if inside.condstore else ""
+
+
+def _chosen(inside: Inside, numbers: NumberSet, *, uid: bool) -> Sequence[int]:
+    uids = inside.open_view.chosen(numbers, uid=uid)
+    if uids is None:
+        raise Malformed("no such message")
+    return uids
+
+
+def _check_writable(inside: Inside) -> None:
+    if inside.open_view.read_only:
+        raise Declined(replies.READ_ONLY)

@@ -1,0 +1,156 @@
+"""A folder as one session sees it: which message has which number, and what the client has been told.
+
+A client counts messages; when one is removed, all behind it count one less. So the view changes only at moments when
+the client may be told (RFC 3501 sections 5.5, 7.4.1), and between them every number means the same message.
+"""
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+
+from gateway.mailbox.imap.numbers import SAVED, NumberSet, merged
+from gateway.points.boxes import Changes, Opened, Row
+
+__all__ = ["View"]
+
+
+class View:
+    """The folder that a session has open.
+
+    Args:
+        read_only: the session changes nothing here.
+    """
+
+    def __init__(self, opened: Opened, *, read_only: bool) -> None:
+        self.folder_id = opened.folder_id
+        self.read_only = read_only
+        self.modseq = opened.modseq
+        self.uid_next = opened.uid_next
+        self.saved: Sequence[int] = ()  # what SEARCH RETURN (SAVE) found
+        self._uids = array("I", opened.uids)
+        self._recent = [(opened.recent_from, opened.uid_next - 1)]
+        self._told: dict[int, int] = {}  # UID -> modseq of a row told of already, newer than the view
+        self._gone: set[int] = set()  # removed, but not told yet
+
+    def __len__(self) -> int:
+        return len(self._uids)
+
+    @property
+    def uids(self) -> Sequence[int]:
+        """In order of their numbers, from 1."""
+        return self._uids
+
+    @property
+    def has_gone(self) -> bool:
+        """Whether messages were removed of which the client could not be told yet."""
+        return bool(self._gone)
+
+    @property
+    def recent_ranges(self) -> Sequence[tuple[int, int]]:
+        """UIDs of the messages that are recent in this session."""
+        return [(low, high) for low, high in self._recent if low <= high]
+
+    def number(self, uid: int) -> int | None:
+        """The sequence number of a message; None if it has none here."""
+        index = bisect_left(self._uids, uid)
+        return index + 1 if index < len(self._uids) and self._uids[index] == uid else None
+
+    def numbers(self, uids: Iterable[int]) -> Iterator[int]:
+        """The sequence numbers of messages, without those that have none."""
+        return (number for uid in uids if (number := self.number(uid)) is not None)
+
+    def chosen(self, numbers: NumberSet, *, uid: bool) -> list[int] | None:
+        """UIDs of the messages in a set, ascending; None if it names a sequence number that nobody has."""
+        if numbers == SAVED:
+            return [each for each in self.saved if self.number(each) is not None]
+        spans = self._spans(numbers, uid=uid)
+        if spans is None:
+            return None
+        found: list[int] = []
+        for low, high in spans:
+            found.extend(self._uids[low : high + 1])
+        return found
+
+    def ranges(self, numbers: NumberSet, *, uid: bool) -> list[tuple[int, int]] | None:
+        """The same as ranges of UIDs, each from a message to a message with none of the others between."""
+        if numbers == SAVED:
+            return merged((each, each) for each in self.saved)
+        spans = self._spans(numbers, uid=uid)
+        return None if spans is None else [(self._uids[low], self._uids[high]) for low, high in spans]
+
+    def is_recent(self, uid: int) -> bool:
+        return any(low <= uid <= high for low, high in self._recent)
+
+    def recent(self) -> int:
+        """How many messages are recent in this session."""
+        return sum(
+            max(0, bisect_right(self._uids, high) - bisect_left(self._uids, low))
+            for low, high in self._recent
+            if high >= low
+        )
+
+    def claim_recent(self, start: int) -> None:
+        """Messages from this UID on are recent here, as far as the view goes."""
+        self._recent.append((start, self.uid_next - 1))
+        self._recent = merged((low, high) for low, high in self._recent if low <= high)
+
+    def tell(self, row: Row) -> None:
+        """The client is told of this row now, so that it need not be told again."""
+        if row.modseq > self.modseq:
+            self._told[row.uid] = row.modseq
+
+    def take(self, changes: Changes) -> tuple[bool, list[Row]]:
+        """Let news in: whether there are new messages, and the rows of old ones of which the client does not know.
+
+        Removed messages keep their numbers until ``remove_gone``.
+        """
+        last = self._uids[-1] if self._uids else 0
+        fresh = array("I", (row.uid for row in changes.rows if row.uid > last))
+        changed = [
+            row
+            for row in changes.rows
+            if row.uid <= last and self._told.get(row.uid) != row.modseq and self.number(row.uid) is not None
+        ]
+        self._gone.update(uid for uid in changes.vanished or () if self.number(uid) is not None)
+        self._uids.extend(fresh)
+        self._told.clear()
+        self.modseq = changes.modseq
+        self.uid_next = changes.uid_next
+        return bool(fresh), changed
+
+    def keep_only(self, uids: Iterable[int]) -> None:
+        """All messages but these are gone: for when nobody knows any more which were removed."""
+        here = frozenset(uids)
+        self._gone.update(uid for uid in self._uids if uid not in here)
+
+    def remove_gone(self) -> tuple[list[int], list[int]]:
+        """Take removed messages out; their UIDs, and the number each had when those behind it were out already."""
+        uids = sorted(self._gone)
+        numbers = [number for uid in reversed(uids) if (number := self.number(uid)) is not None]
+        if uids:
+            gone = self._gone
+            self._uids = array("I", (uid for uid in self._uids if uid not in gone))
+        self._gone = set()
+        return uids, numbers
+
+    def _spans(self, numbers: NumberSet, *, uid: bool) -> list[tuple[int, int]] | None:
+        """A set as ranges of indexes, both ends included; None if a sequence number is out of range.
+
+        ``*`` is the last message, also in a range whose other end is a higher UID (RFC 3501 section 6.4.8).
+        """
+        count = len(self._uids)
+        spans: list[tuple[int, int]] = []
+        highest = (self._uids[-1] if uid else count) if count else 0
+        for one, other in numbers:
+            low, high = sorted((one or highest, other or highest))
+            if uid:
+                first, last = bisect_left(self._uids, low), bisect_right(self._uids, high) - 1
+                if first <= last:
+                    spans.append((first, last))
+            elif not count and 0 in (one, other):
+                continue  # "1:*" of an empty folder, as many ask
+            elif low > 0 and high <= count:
+                spans.append((low - 1, high - 1))
+            else:
+                return None
+        return merged(spans)
