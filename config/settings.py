@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from config.antivirus import AntivirusSettings
 from config.clients import ClientSettings
 from config.deadlines import DeadlineSettings
+from config.index import IndexSettings
 from config.section import Section
 from config.values import (
     HIGHEST_PORT,
@@ -120,19 +121,6 @@ class TrustSettings(Section):
 
     ca_file: LocalPath
     """PEM file with the root authorities of the signing certificates of all providers."""
-
-
-class IndexSettings(Section):
-    """The signed index of the certified providers. Read again when the file changes, and on SIGHUP."""
-
-    file: LocalPath
-    """The index as its authority publishes it: LDIF inside a signature, in DER (`.p7m`)."""
-
-    signer_ca_file: LocalPath
-    """PEM file with the authorities under which the signer of the index must stand."""
-
-    publish: bool = False
-    """Whether `/index.ldif.p7m` on the HTTPS port serves this file to others."""
 
 
 class StorageSettings(Section):

@@ -41,7 +41,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {  # name: where it is, first line of 
         "Print an annotated configuration with every setting.",
     ),
     "key": ("gateway.commands.key:app", "Make, request and check the provider's signing key."),
-    "index": ("gateway.commands.index:app", "Look into the index of certified providers, or sign one."),
+    "index": (
+        "gateway.commands.index:app",
+        "The index of certified providers: fetch, look into, compare, check, publish, sign.",
+    ),
     "verify": (
         "gateway.commands.verify:verify",
         "Say of certified mail what it is, who sealed it, what it certifies, and whether that holds.",

@@ -2,13 +2,13 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from providers.ldif import LdifRecord, write_record
 from receipts.identifiers import domain_of
 
-__all__ = ["ProviderRecord", "RecordRefused", "is_provider", "read_record", "write_ldif"]
+__all__ = ["ProviderRecord", "RecordRefused", "is_provider", "read_record", "write_ldif", "write_records"]
 
 # Attribute names, section 4.5.1 to 4.5.9
 CERTIFICATE_HASH, CERTIFICATE, NAME, UNIT = (
@@ -20,6 +20,7 @@ CERTIFICATE_HASH, CERTIFICATE, NAME, UNIT = (
 MAIL_RECEIPT, DOMAINS, LOCATION, DESCRIPTION = "mailReceipt", "managedDomains", "LDIFLocationURL", "description"
 OBJECT_CLASS, PROVIDER_CLASS = "objectClass", b"provider"
 ROOT_DN = "o=postacert"
+VERSION = b"version: 1\n\n"
 
 MAX_CERTIFICATES = 64
 MAX_NAME_CHARACTERS = 512
@@ -103,8 +104,16 @@ def write_ldif(records: tuple[ProviderRecord, ...] | list[ProviderRecord], locat
     if location:
         root.append((LOCATION, location.encode()))
     root.append((DESCRIPTION, b"Base root for the PEC providers directory"))
-    written = (write_record(record.dn, _attributes(record)) for record in records)
-    return b"version: 1\n\n" + write_record(ROOT_DN, root) + b"".join(written)
+    return VERSION + write_record(ROOT_DN, root) + _written(records)
+
+
+def write_records(records: Iterable[ProviderRecord]) -> bytes:
+    """The file of one provider: its main record and its secondary environments, without a root (4.5.6, 4.5.7)."""
+    return VERSION + _written(records)
+
+
+def _written(records: Iterable[ProviderRecord]) -> bytes:
+    return b"".join(write_record(record.dn, _attributes(record)) for record in records)
 
 
 def _attributes(record: ProviderRecord) -> Iterator[tuple[str, bytes]]:

@@ -1,17 +1,19 @@
 """The provider index on disk: read when it changes, used only when its signature holds (D6)."""
 
 import logging
+import os
 import stat
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from providers.directory import MAX_INDEX_BYTES, Directory, IndexRefused, read_signed_index
+from providers.freshness import refuse_older
 from receipts.errors import TemporaryError
 
-__all__ = ["IndexFile", "IndexUnknown"]
+__all__ = ["IndexFile", "IndexUnknown", "place_file"]
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +62,44 @@ class IndexFile:
         """The index as it was signed, in the version that is in use."""
         return None if self._loaded is None else self._loaded[1]
 
+    @property
+    def file(self) -> Path:
+        return self._file
+
+    @property
+    def placed_at(self) -> datetime | None:
+        """When the file was last written; None if there is none."""
+        try:
+            return datetime.fromtimestamp(self._file.stat().st_mtime, UTC)
+        except OSError:
+            return None
+
+    def judge(self, data: bytes, *, older: bool = False) -> Directory:
+        """Read an index that is to take the place of the one in use.
+
+        Args:
+            older: take one that was signed before that, too.
+
+        Raises:
+            IndexRefused: it must not.
+        """
+        held, now = None if self._loaded is None else self._loaded[0], self._now()
+        directory = read_signed_index(data, self._anchors, now, previous=held)
+        refuse_older(directory, None if older else held, now)
+        return directory
+
+    def place(self, data: bytes) -> None:
+        """Put an index in the place of the file, whole or not at all; ``refresh`` takes it from there.
+
+        Raises:
+            OSError: it cannot be written; the old one is still there.
+        """
+        place_file(self._file, data)
+
     def refresh(self, file: Path | None = None, *, forced: bool = False) -> bool:
         """Load the file if it has changed since the last time; whether a new index is in use.
 
-        A file that is missing or not good leaves the last good one in use and is an alarm.
+        A file that is missing or not good, or older than what is in use, leaves that in use and is an alarm.
 
         Args:
             file: where the index is from now on.
@@ -83,8 +119,7 @@ class IndexFile:
             return False
         self._seen, self._read_at = seen, self._now()
         data = _read(self._file)
-        last = None if self._loaded is None else self._loaded[0]
-        directory = read_signed_index(data, self._anchors, self._read_at, previous=last)
+        directory = self.judge(data)
         self._loaded, self._read_at, self._told = (directory, data), None, None
         _tell(directory)
         return True
@@ -99,6 +134,29 @@ class IndexFile:
             self._told = reason, now
             extra = {"file": str(self._file), "reason": reason, "last_good_in_use": self.loaded}
             log.error("provider index not loaded", extra=extra)
+
+
+def place_file(file: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a file under another name, bring it to the disk, and rename it: readers see the old one or the new one.
+
+    Raises:
+        OSError: it cannot be written; nothing has changed.
+    """
+    fresh = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(data)
+            opened.flush()
+            os.fsync(descriptor)
+        fresh.replace(file)
+    finally:
+        fresh.unlink(missing_ok=True)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _version(file: Path) -> Version:

@@ -1,8 +1,9 @@
 """The parts of one provider: every collaborator is made here, from settings, and handed to those who need it."""
 
 import asyncio
+import random
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from config.settings import Settings
@@ -19,6 +20,8 @@ from gateway.flows.diary import Diary
 from gateway.flows.effects import Lease, Leased
 from gateway.flows.expire import ExpireFlow
 from gateway.flows.holders import Holders
+from gateway.flows.index_update import INDEX, IndexUpdate, UpdateSettings
+from gateway.flows.index_watch import IndexWatch, WatchSettings
 from gateway.flows.inspection import Inspector
 from gateway.flows.issue import Identity, Issuer
 from gateway.flows.letters import Writer
@@ -38,11 +41,11 @@ from gateway.points.ordinary import Ordinary
 from gateway.smtp.hardening import Budget
 from gateway.smtp.relay_server import RelayServer
 from gateway.smtp.submission import SubmissionServer
-from gateway.storage import outbox
+from gateway.storage import downloads, outbox
 from gateway.storage.alarms import count
 from gateway.storage.engine import Storage
 from gateway.storage.sink import ContentSink
-from gateway.web.pages import Health, application
+from gateway.web.pages import Health, Publications, application
 from gateway.web.server import WebServer
 from gateway.web.setup.pages import setup_pages
 from gateway.workers.relay import RelayWorker
@@ -58,6 +61,9 @@ SCANNER_LOOKED_AT = timedelta(seconds=10)
 SESSIONS_LOOKED_AT = timedelta(seconds=5)
 DIARY_WRITTEN = timedelta(seconds=5)
 DEADLINES_LOOKED_AT = timedelta(seconds=30)
+UPDATES_LOOKED_AT = timedelta(seconds=15)
+"""How soon an index that is due, or that another process has fetched, is taken."""
+INDEX_WATCHED = timedelta(minutes=1)
 
 
 class Parts:
@@ -78,6 +84,7 @@ class Parts:
         self.ids = RandomIds()
         self.alarms = Alarms(storage, self.clock, place=owner, provider=settings.provider.name)
         self.tls = ServerTls(settings.tls.certificate_file, settings.tls.key_file)
+        self.web_tls = ServerTls(settings.tls.certificate_file, settings.tls.key_file, settings.index.client_ca_file)
         self.index = IndexFile(settings.index.file, terms.trust(settings.index.signer_ca_file).anchors, self.clock.now)
         self.local_domains = LocalDomains(storage)
         self.room = Room(
@@ -87,15 +94,43 @@ class Parts:
             min_free_bytes=settings.limits.min_free_disk_bytes,
         )
         provider = settings.provider
+        self.signer = terms.signer(settings)
         self.issuer = Issuer(
             Identity(name=provider.name, domain=provider.domain, service_address=provider.service_address),
-            terms.signer(settings),
+            self.signer,
             self.ids,
         )
+        self._make_index_keepers()
         self._make_flows()
         self._make_relay()
         self._make_servers()
         self._make_ticks()
+
+    def _make_index_keepers(self) -> None:
+        settings = self.settings.index
+        self.dialer = Dialer(closed=self.settings.relay.closed)
+        self.index_update: IndexUpdate | None = None
+        if settings.url is not None:
+            self.index_update = IndexUpdate(
+                storage=self.storage,
+                index=self.index,
+                fetch=terms.index_fetch(self.settings, self.dialer, settings.url),
+                bell=self.alarms,
+                clock=self.clock,
+                chance=random.random,
+                settings=UpdateSettings(url=settings.url, period=timedelta(hours=settings.refresh_hours)),
+            )
+        self.index_watch = IndexWatch(
+            self.index,
+            self._index_good_at,
+            self.alarms,
+            self.clock,
+            WatchSettings(
+                most_unseen=timedelta(hours=settings.alarm_after_hours),
+                most_signed=timedelta(days=settings.alarm_signed_days),
+                certificate=self.signer.certificate,
+            ),
+        )
 
     def _make_flows(self) -> None:
         scanner, policy = terms.scanner(self.settings), terms.scan_policy(self.settings)
@@ -134,7 +169,7 @@ class Parts:
         self.contexts = ClientContexts()
         self.client = SmtpClient(
             host,
-            Dialer(closed=relay.closed),
+            self.dialer,
             self.contexts,
             ClientLimits(connections_per_peer=relay.connections_per_peer),
         )
@@ -212,13 +247,21 @@ class Parts:
             sign=self._sign_profile,
             base_url=terms.base_url(self.settings),
         )
-        self.web = WebServer(application(self._health, self._published_index, setup), self.tls.context)
+        published = Publications(
+            index=self._published_index,
+            record=self._published_record,
+            clients_only=self.settings.index.client_ca_file is not None,
+        )
+        self.web = WebServer(application(self._health, published, setup), self.web_tls.context)
 
     def _make_ticks(self) -> None:
         self.ticks = Ticks(self.storage, self.clock, owner=self.lease.owner)
         self.ticks.every(LOOKED_AT, self.room.look, "room")
         self.ticks.every(LOOKED_AT, self.local_domains.look, "domains")
         self.ticks.every(LOOKED_AT, self._refresh_index, "index")
+        if self.index_update is not None:
+            self.ticks.every(UPDATES_LOOKED_AT, self.index_update.look, "index update", at_once=True)
+        self.ticks.every(INDEX_WATCHED, self.index_watch.look, "index watch")
         self.ticks.every(SESSIONS_LOOKED_AT, self.live.sweep, "sessions")
         self.ticks.every(DIARY_WRITTEN, self.diary.write, "diary")
         self.ticks.every(DEADLINES_LOOKED_AT, self.expire, "deadlines")
@@ -266,3 +309,15 @@ class Parts:
 
     def _published_index(self) -> bytes | None:
         return self.index.data if self.settings.index.publish else None
+
+    def _published_record(self) -> bytes | None:
+        """As it is on the disk now: a few kilobytes that hardly anybody asks for."""
+        file = self.settings.index.record_file
+        return None if file is None or not file.is_file() else file.read_bytes()
+
+    async def _index_good_at(self) -> datetime | None:
+        """None where we do not fetch the index."""
+        if self.settings.index.url is None:
+            return None
+        state = await self.storage.read(lambda connection: downloads.state_of(connection, INDEX))
+        return None if state is None else state.good_at

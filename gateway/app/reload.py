@@ -59,6 +59,7 @@ class Reload:
         tls = self._settings.tls
         try:
             self._parts.tls.reload(tls.certificate_file, tls.key_file)
+            self._parts.web_tls.reload(tls.certificate_file, tls.key_file)
         except (OSError, GatewayError) as error:
             log.error("TLS certificate not reloaded, the old one stays in use", extra={"reason": str(error)})
             return False

@@ -2,18 +2,22 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import make_url
 
 from config.settings import Settings
 from gateway.drivers.antivirus import Clamd
+from gateway.drivers.dialer import Dialer
+from gateway.drivers.http_client import Fetched, HttpClient, Wanted
 from gateway.drivers.keyfiles import KeyRefused, load_certificates
 from gateway.drivers.resolver import Route, RouteTable
 from gateway.drivers.signers import load_signer
-from gateway.drivers.tls import TlsPolicy
+from gateway.drivers.tls import TlsPolicy, client_with_certificate
 from gateway.flows.effects import Lease
 from gateway.flows.failures import FailureLimits
+from gateway.flows.index_update import Fetch
 from gateway.flows.receive import ReceiveSettings
 from gateway.flows.relay import RelaySettings
 from gateway.flows.signin import SignInLimits
@@ -26,12 +30,14 @@ from gateway.points.timeouts import Deadlines
 from gateway.smtp.limits import Limits
 from gateway.web.setup.servers import MailServer, MailServers, Service
 from providers.chains import Trust
+from providers.directory import MAX_INDEX_BYTES
 from providers.sealing import Signer
 
 __all__ = [
     "base_url",
     "data_folder",
     "deadlines",
+    "index_fetch",
     "mail_servers",
     "mailbox_limits",
     "receive_settings",
@@ -71,6 +77,26 @@ def _password(file: Path) -> bytes:
     if not password:
         raise KeyRefused(f"{file}: its first line is empty")
     return password
+
+
+INDEX_SECONDS: Final = 120.0
+
+
+def index_fetch(settings: Settings, dialer: Dialer, url: str) -> Fetch:
+    """Fetches the index, with our certificate (DIR-07).
+
+    Raises:
+        OSError, KeyRefused: a file that it needs cannot be used.
+    """
+    index = settings.index
+    tls = client_with_certificate(index.ca_file, index.client_certificate_file, index.client_key_file)
+    client = HttpClient(dialer, tls=tls, private=True, seconds=INDEX_SECONDS)
+
+    async def fetch(tag: str | None) -> Fetched:
+        wanted = Wanted(url=url, max_bytes=MAX_INDEX_BYTES, accept="application/pkcs7-mime", tag=tag, secure=True)
+        return await client.fetch(wanted)
+
+    return fetch
 
 
 def data_folder(settings: Settings) -> Path | None:

@@ -1,4 +1,7 @@
-"""``ceralacca index``: what the signed index of certified providers says, and how one is signed."""
+"""``ceralacca index``: what the signed index of certified providers says, and how one is signed.
+
+Its larger commands have modules of their own in ``gateway.commands.indexes``.
+"""
 
 import json
 from datetime import UTC, datetime
@@ -7,28 +10,30 @@ from typing import Annotated
 
 import typer
 
-from gateway.commands.config import DEFAULT_CONFIG, ConfigOption, settings_or_exit
+from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
+from gateway.commands.indexes.check import check
+from gateway.commands.indexes.diff import diff
+from gateway.commands.indexes.publish import publish
+from gateway.commands.indexes.reading import CaOption, FileOption, JsonOption, read_index, title, unusable
+from gateway.commands.indexes.update import update
 from gateway.drivers.signers import load_signer
 from providers.certificates import CertificateError, read_certificate
-from providers.chains import Trust
-from providers.directory import Directory, IndexRefused, ProviderRecord, read_directory, read_signed_index, sign_index
+from providers.directory import Directory, IndexRefused, read_directory, sign_index
+from providers.sync import place_file
 from receipts.errors import SigningUnavailable
 from receipts.identifiers import domain_of
 
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Look into the index of certified providers, or sign one.", no_args_is_help=True, add_completion=False
+    help="The index of certified providers: fetch, look into, compare, check, publish, sign.",
+    no_args_is_help=True,
+    add_completion=False,
 )
+for command in (check, diff, publish, update):
+    app.command()(command)
 
-NOT_CERTIFIED = 1  # exit codes
-UNUSABLE = 2
-
-FileOption = Annotated[
-    Path | None, typer.Option("--file", help="The signed index (.p7m) instead of the configured one; needs --ca.")
-]
-CaOption = Annotated[Path | None, typer.Option("--ca", help="PEM file with the authorities of its signer.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+NOT_CERTIFIED = 1  # exit code
 
 
 @app.command()
@@ -36,14 +41,14 @@ def show(
     config: ConfigOption = DEFAULT_CONFIG, file: FileOption = None, ca: CaOption = None, *, as_json: JsonOption = False
 ) -> None:
     """Check the signature of the index, and list its providers and what was refused."""
-    directory = _directory(config, file, ca)
+    directory = read_index(config, file, ca)
     if as_json:
         typer.echo(json.dumps(_as_json(directory), ensure_ascii=False, indent=2))
         return
     signed = directory.signed_at.isoformat() if directory.signed_at else "at an unknown time"
     typer.echo(f"{len(directory.records)} providers, signed {signed}, version {directory.version[:16]}")
     for record in directory.records:
-        typer.echo(f"\n{_title(record)}\n  receipts to  {record.mail_receipt}")
+        typer.echo(f"\n{title(record)}\n  receipts to  {record.mail_receipt}")
         typer.echo(f"  domains      {', '.join(sorted(record.managed_domains))}")
         for certificate in record.certificates:
             typer.echo(f"  certificate  {_validity(certificate)}")
@@ -59,10 +64,10 @@ def find(
     ca: CaOption = None,
 ) -> None:
     """Say which provider manages a domain or an address; exit code 1 when one of them is not certified."""
-    directory = _directory(config, file, ca)
+    directory = read_index(config, file, ca)
     found = {name: directory.by_domain(domain_of(f"@{name.rpartition('@')[2]}")) for name in names}
     for name, record in found.items():
-        typer.echo(f"{name}: {_title(record) if record else 'not certified'}")
+        typer.echo(f"{name}: {title(record) if record else 'not certified'}")
     if not all(found.values()):
         raise typer.Exit(NOT_CERTIFIED)
 
@@ -83,34 +88,10 @@ def sign(
             typer.echo(f"{ldif}: {refusal.record or 'a record'}: {refusal.reason}", err=True)
         if directory.refused or not directory.records:
             raise IndexRefused("records above would be refused" if directory.refused else "it holds no provider")
-        signed = sign_index(records, load_signer(key, certificate, chain), datetime.now(UTC))
-        fresh = output.with_name(f".{output.name}.new")
-        fresh.write_bytes(signed)
-        fresh.replace(output)
+        place_file(output, sign_index(records, load_signer(key, certificate, chain), datetime.now(UTC)))
     except (OSError, IndexRefused, SigningUnavailable) as error:
-        raise _unusable(f"{ldif}: {error}") from None
+        raise unusable(f"{ldif}: {error}") from None
     typer.echo(f"{output}: {len(directory.records)} providers, version {directory.version[:16]}")
-
-
-def _directory(config: Path, file: Path | None, ca: Path | None) -> Directory:
-    if (file is None) != (ca is None):
-        raise _unusable("--file and --ca belong together")
-    if file is None or ca is None:
-        index = settings_or_exit(config).index
-        file, ca = index.file, index.signer_ca_file
-    try:
-        return read_signed_index(file.read_bytes(), Trust.of_pem(ca.read_bytes()).anchors, datetime.now(UTC))
-    except (OSError, ValueError) as error:
-        raise _unusable(f"{file}: {error}") from None
-
-
-def _unusable(text: str) -> typer.Exit:
-    typer.echo(text, err=True)
-    return typer.Exit(UNUSABLE)
-
-
-def _title(record: ProviderRecord) -> str:
-    return f"{record.name} ({record.unit})" if record.unit else record.name
 
 
 def _validity(der: bytes) -> str:

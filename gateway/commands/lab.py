@@ -37,6 +37,10 @@ def lab(
     restart: Annotated[
         bool, typer.Option("--restart/--no-restart", help="Whether a provider that dies is started again.")
     ] = True,
+    client_certificates: Annotated[
+        bool,
+        typer.Option("--client-certificates", help="The index is fetched from the first provider, with a certificate."),
+    ] = False,
     first_port: Annotated[
         int | None,
         typer.Option(
@@ -71,6 +75,7 @@ def lab(
             accounts=accounts,
             first_port=first_port,
             restart=restart,
+            client_certificates=client_certificates,
             tell=tell,
         ) as running:
             if on_terminal:

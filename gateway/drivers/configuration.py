@@ -43,24 +43,30 @@ def file_faults(settings: Settings) -> Iterator[Fault]:
 
     The index may be missing: a provider can start without, and waits for it (D6).
     """
-    relay, signing = settings.relay, settings.signing
+    relay, signing, index = settings.relay, settings.signing, settings.index
     secret = {
         "tls.key_file": settings.tls.key_file,
         "signing.key_file": signing.key_file,
         "signing.password_file": signing.password_file,
+        "index.client_key_file": index.client_key_file,
     }
     plain = {
         "signing.certificate_file": signing.certificate_file,
         "signing.chain_file": signing.chain_file,
         "tls.certificate_file": settings.tls.certificate_file,
         "trust.ca_file": settings.trust.ca_file,
-        "index.signer_ca_file": settings.index.signer_ca_file,
+        "index.signer_ca_file": index.signer_ca_file,
+        "index.ca_file": index.ca_file,
+        "index.client_certificate_file": index.client_certificate_file,
+        "index.client_ca_file": index.client_ca_file,
         "relay.tls_ca_file": relay.tls_ca_file,
         **{f"relay.routes.{number}.tls_ca_file": route.tls_ca_file for number, route in enumerate(relay.routes)},
     }
     for key, path in (secret | plain).items():
         if path is not None and (reason := _unusable(path, secret=key in secret)):
             yield Fault(key, reason)
+    if index.url is not None and not os.access(index.file.parent, os.W_OK):
+        yield Fault("index.file", f"{index.file.parent}: the index that is fetched cannot be written there")
 
 
 def _unusable(path: Path, *, secret: bool) -> str | None:

@@ -1,13 +1,14 @@
-"""The one place from which the gateway opens connections to other mail servers."""
+"""The one place from which the gateway opens connections to other servers."""
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import TypeVar
 
-__all__ = ["DialFailed", "Dialer", "Target"]
+__all__ = ["DialFailed", "Dialer", "Target", "is_public"]
 
 ProtocolT = TypeVar("ProtocolT", bound=asyncio.BaseProtocol)
 
@@ -58,22 +59,45 @@ class Dialer:
             raise DialFailed(f"{target.host}: host name not found") from error
         return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))[:MAX_ADDRESSES]
 
-    async def connect(self, address: str, port: int, protocol: Callable[[], ProtocolT]) -> ProtocolT:
+    async def connect(
+        self,
+        address: str,
+        port: int,
+        protocol: Callable[[], ProtocolT],
+        *,
+        tls: ssl.SSLContext | None = None,
+        host: str | None = None,
+    ) -> ProtocolT:
         """A connection to ``address`` (an IP address).
 
+        Args:
+            tls: speak TLS from the first byte, with ``host`` as the name that the certificate must bear.
+
         Raises:
-            DialFailed: not reachable in time, or outside loopback for a closed dialer.
+            DialFailed: not reachable in time, outside loopback for a closed dialer, or no TLS as wanted.
         """
         if self._closed and not ip_address(address).is_loopback:
             raise DialFailed(f"{address}: only loopback is reachable from here")
         try:
             async with asyncio.timeout(self._timeout):
-                _, made = await asyncio.get_running_loop().create_connection(protocol, address, port)
+                _, made = await asyncio.get_running_loop().create_connection(
+                    protocol, address, port, ssl=tls, server_hostname=None if tls is None else host
+                )
         except TimeoutError as error:
             raise DialFailed(f"{address} port {port}: no answer in {self._timeout:g} s") from error
+        except ssl.SSLCertVerificationError as error:
+            raise DialFailed(f"{host}: its certificate is not good ({error.verify_message})") from error
         except OSError as error:
             raise DialFailed(f"{address} port {port}: {error.strerror or 'not reachable'}") from error
         return made
+
+
+def is_public(address: str) -> bool:
+    """Whether an address that a stranger names may be connected to: not ours, not our network's (D10)."""
+    found = ip_address(address)
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return found.is_global and not found.is_multicast
 
 
 def _is_literal(host: str) -> bool:

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 from typing import Any, TypeVar
 
 import dns.asyncresolver
@@ -12,7 +11,7 @@ import dns.name
 import dns.rdatatype
 import dns.resolver
 
-from gateway.drivers.dialer import Target
+from gateway.drivers.dialer import Target, is_public
 from gateway.drivers.smtp_client import Destination
 from gateway.drivers.tls import TlsPolicy
 from gateway.drivers.transmission import Permanent, Stage, Temporary
@@ -120,7 +119,7 @@ class MailResolver:
             if self._own.intersection(addresses):
                 fault = Permanent("5.4.6", "the domain's mail host is this host, which does not know it", Stage.ROUTE)
                 break
-            public = tuple(address for address in addresses if _is_public(address))
+            public = tuple(address for address in addresses if is_public(address))
             refused = refused or len(public) < len(addresses)
             if public:
                 targets.append(Target(host, self._port, public))
@@ -165,11 +164,3 @@ async def _asked(question: Awaitable[AnswerT]) -> AnswerT | Temporary | Permanen
         return Permanent("5.1.2", "no such domain", Stage.ROUTE)
     except (dns.exception.DNSException, OSError) as error:
         return Temporary("4.4.3", f"the DNS does not answer ({type(error).__name__})", Stage.ROUTE)
-
-
-def _is_public(address: str) -> bool:
-    """Whether an address that the DNS names may be connected to: not ours, not our network's (D10)."""
-    found = ip_address(address)
-    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
-    return found.is_global and not found.is_multicast

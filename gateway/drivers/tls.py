@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gateway.drivers.keyfiles import refuse_readable_by_others
 
-__all__ = ["ClientContexts", "ServerTls", "TlsPolicy"]
+__all__ = ["ClientContexts", "ServerTls", "TlsPolicy", "client_with_certificate"]
 
 
 class TlsPolicy(StrEnum):
@@ -56,8 +56,10 @@ class ServerTls:
         KeyRefused: others can read the key.
     """
 
-    def __init__(self, certificate_file: Path, key_file: Path) -> None:
-        self.context = self._current = _server_context(certificate_file, key_file)
+    def __init__(self, certificate_file: Path, key_file: Path, client_ca_file: Path | None = None) -> None:
+        """``client_ca_file``: ask clients for a certificate under these authorities; who has none may still connect."""
+        self._client_ca_file = client_ca_file
+        self.context = self._current = _server_context(certificate_file, key_file, client_ca_file)
         self.context.sni_callback = self._choose
 
     def reload(self, certificate_file: Path, key_file: Path) -> None:
@@ -66,7 +68,7 @@ class ServerTls:
         Raises:
             OSError, KeyRefused: as at first; then the old certificate stays in use.
         """
-        self._current = _server_context(certificate_file, key_file)
+        self._current = _server_context(certificate_file, key_file, self._client_ca_file)
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:  # noqa: ARG002
         """Called at each handshake, also when the client names no host.
@@ -76,15 +78,46 @@ class ServerTls:
         connection.context = self._current
 
 
-def _server_context(certificate_file: Path, key_file: Path) -> ssl.SSLContext:
-    refuse_readable_by_others(key_file)
+def client_with_certificate(
+    ca_file: Path | None, certificate_file: Path | None, key_file: Path | None
+) -> ssl.SSLContext:
+    """A client context that verifies the server, and shows it our certificate if there is one.
+
+    Args:
+        ca_file: authorities of the server's certificate; those of the system if left out.
+
+    Raises:
+        OSError: a file cannot be read, or does not hold what it should; the text names it.
+        KeyRefused: others can read the key.
+    """
+    try:
+        context = _client_context(TlsPolicy.VERIFY, None if ca_file is None else str(ca_file))
+    except OSError as error:
+        raise OSError(f"{ca_file}: {_reason(error)}") from None
+    if certificate_file is not None and key_file is not None:
+        _load_certificate(context, certificate_file, key_file)
+    return context
+
+
+def _server_context(certificate_file: Path, key_file: Path, client_ca_file: Path | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    _load_certificate(context, certificate_file, key_file)
+    if client_ca_file is not None:
+        context.verify_mode = ssl.CERT_OPTIONAL
+        try:
+            context.load_verify_locations(client_ca_file)
+        except OSError as error:
+            raise OSError(f"{client_ca_file}: {_reason(error)}") from None
+    return context
+
+
+def _load_certificate(context: ssl.SSLContext, certificate_file: Path, key_file: Path) -> None:
+    refuse_readable_by_others(key_file)
     try:
         context.load_cert_chain(certificate_file, key_file, password=_no_password)
     except OSError as error:
         raise OSError(f"{certificate_file}, {key_file}: {_reason(error)}") from None
-    return context
 
 
 def _no_password() -> bytes:

@@ -146,6 +146,14 @@ class Authority:
         builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         return Issued(key, _signed(builder, self.root.key))
 
+    def client_certificate(self, name: str) -> Issued:
+        """What a provider shows to fetch the index (RFC 6109 5.6); straight under the root."""
+        key = new_key(KeyKind.EC_P256)
+        builder = self._leaf(key, _name(name, "Ceralacca Lab Index Client"), self.root, None)
+        builder = builder.add_extension(_key_usage(digital_signature=True), critical=True)
+        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        return Issued(key, _signed(builder, self.root.key))
+
     def index_signer(self, address: str = "index@lab.example") -> Issued:
         """Who signs the provider index; straight under the root."""
         key = new_key(KeyKind.EC_P256)

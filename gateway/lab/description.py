@@ -21,12 +21,18 @@ def description_file(layout: Layout) -> Path:
 
 
 def write_description(
-    layout: Layout, plan: LabPlan, pids: Mapping[str, int], commands: Mapping[str, Sequence[str]]
+    layout: Layout,
+    plan: LabPlan,
+    pids: Mapping[str, int],
+    commands: Mapping[str, Sequence[str]],
+    *,
+    client_certificates: bool = False,
 ) -> None:
     """Write it by rename, for its owner alone: it holds passwords.
 
     Args:
         pids, commands: the process of each provider by domain.
+        client_certificates: the index is for those alone who show one.
     """
     lab = {
         "version": VERSION,
@@ -38,8 +44,8 @@ def write_description(
             "url": f"https://localhost:{plan.providers[0].ports['https']}/{INDEX_NAME}",
             "file": str(layout.index_file),
             "signer_ca_file": str(layout.ca_file),
-            "client_cert_file": None,
-            "client_key_file": None,
+            "client_cert_file": str(layout.client_certificate) if client_certificates else None,
+            "client_key_file": str(layout.client_key) if client_certificates else None,
         },
         "ordinary": {"domain": ORDINARY_DOMAIN, "smtp": plan.ordinary_port, "maildir": str(layout.maildir)},
     }

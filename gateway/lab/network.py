@@ -48,6 +48,11 @@ class ProviderFiles:
     def signing_certificate(self) -> Path:
         return self.folder / "signing.pem"
 
+    @property
+    def index_copy(self) -> Path:
+        """Its own copy of the index, where it fetches it."""
+        return self.folder / "index.ldif.p7m"
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -79,14 +84,31 @@ class Layout:
     def tls_key(self) -> Path:
         return self.folder / "tls.key.pem"
 
+    @property
+    def client_certificate(self) -> Path:
+        """What is shown to fetch the index, by a lab that asks for it."""
+        return self.folder / "client.pem"
+
+    @property
+    def client_key(self) -> Path:
+        return self.folder / "client.key.pem"
+
     def provider(self, plan: ProviderPlan) -> ProviderFiles:
         return ProviderFiles(self.folder / plan.label)
 
 
-def prepare(layout: Layout, plan: LabPlan, storage_urls: dict[str, str] | None = None) -> None:
+def prepare(
+    layout: Layout,
+    plan: LabPlan,
+    storage_urls: dict[str, str] | None = None,
+    *,
+    client_certificates: bool = False,
+) -> None:
     """Make what is missing; what is there stays, so that a lab that is started again is the same lab.
 
     Args:
+        client_certificates: the first provider gives the index to those alone who show a certificate; the others
+            fetch theirs there.
         storage_urls: databases by domain; an SQLite file each if left out.
     """
     authority = _authority(layout, plan)
@@ -95,9 +117,14 @@ def prepare(layout: Layout, plan: LabPlan, storage_urls: dict[str, str] | None =
         url = (storage_urls or {}).get(provider.domain) or f"sqlite:///{files.data}/ceralacca.sqlite"
         files.data.mkdir(parents=True, exist_ok=True)
         _signing_key(authority, files, provider)
-        write_private(files.config, _configuration(layout, plan, provider, url).encode())
+        index = _index_section(layout, plan, provider, client_certificates=client_certificates)
+        write_private(files.config, _configuration(layout, plan, provider, url, index).encode())
         _populate(url, provider)
     _publish_index(layout, plan, authority)
+    if client_certificates and not layout.client_key.exists():
+        client = authority.client_certificate("Ceralacca Lab")
+        write_public(layout.client_certificate, client.pem)
+        write_private(layout.client_key, client.key_pem)
 
 
 def _authority(layout: Layout, plan: LabPlan) -> Authority:
@@ -190,7 +217,24 @@ def _populate(url: str, provider: ProviderPlan) -> None:
         storage.close()
 
 
-def _configuration(layout: Layout, plan: LabPlan, provider: ProviderPlan, url: str) -> str:
+def _index_section(layout: Layout, plan: LabPlan, provider: ProviderPlan, *, client_certificates: bool) -> str:
+    """All have the one file and serve it; or the first has it, for clients with a certificate, and the others fetch."""
+    first = plan.providers[0]
+    if client_certificates and provider is not first:
+        return f'''file = "{layout.provider(provider).index_copy}"
+signer_ca_file = "{layout.ca_file}"
+url = "{_index_url(first)}"
+ca_file = "{layout.ca_file}"
+client_certificate_file = "{layout.client_certificate}"
+client_key_file = "{layout.client_key}"'''
+    asked = f'client_ca_file = "{layout.ca_file}"' if client_certificates else ""
+    return f'''file = "{layout.index_file}"
+signer_ca_file = "{layout.ca_file}"
+publish = true
+{asked}'''
+
+
+def _configuration(layout: Layout, plan: LabPlan, provider: ProviderPlan, url: str, index: str) -> str:
     files = layout.provider(provider)
     hosts = [f"[{host}]" if ":" in host else host for host in loopback_hosts()]
     listen = "\n".join(
@@ -222,9 +266,7 @@ chain_file = "{files.folder}/chain.pem"
 ca_file = "{layout.ca_file}"
 
 [index]
-file = "{layout.index_file}"
-signer_ca_file = "{layout.ca_file}"
-publish = true
+{index}
 
 [storage]
 url = "{url}"

@@ -25,9 +25,10 @@ class FolderInUse(RuntimeError):
 class Lab:
     """A running lab."""
 
-    def __init__(self, layout: Layout, plan: LabPlan) -> None:
+    def __init__(self, layout: Layout, plan: LabPlan, *, client_certificates: bool = False) -> None:
         self.layout = layout
         self.plan = plan
+        self._client_certificates = client_certificates
         self.processes = {
             provider.domain: ProviderProcess(
                 provider.name,
@@ -60,6 +61,7 @@ class Lab:
             self.plan,
             {domain: process.pid for domain, process in self.processes.items()},
             {domain: process.command for domain, process in self.processes.items()},
+            client_certificates=self._client_certificates,
         )
 
 
@@ -71,6 +73,7 @@ async def running_lab(
     accounts: int,
     first_port: int | None = None,
     restart: bool = True,
+    client_certificates: bool = False,
     storage_urls: Callable[[LabPlan], dict[str, str]] | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Lab]:
@@ -79,6 +82,7 @@ async def running_lab(
     Args:
         first_port: where the ports of providers that are new in this folder begin; free ones if left out.
         restart: start a provider again when it dies.
+        client_certificates: the index is fetched with them.
         storage_urls: databases by domain for the plan; SQLite files if left out.
         tell: is told what happens, line by line.
 
@@ -94,8 +98,8 @@ async def running_lab(
         plan = load_or_draw(layout.folder, providers=providers, accounts=accounts, first_port=first_port)
         tell("making keys, certificates, index and accounts ...")
         urls = None if storage_urls is None else storage_urls(plan)
-        await asyncio.to_thread(prepare, layout, plan, urls)
-        lab = Lab(layout, plan)
+        await asyncio.to_thread(prepare, layout, plan, urls, client_certificates=client_certificates)
+        lab = Lab(layout, plan, client_certificates=client_certificates)
         tell(f"starting {', '.join(provider.name for provider in plan.providers)} ...")
         async with _ordinary(layout, plan), _processes(lab, restart=restart, tell=tell):
             with lab.described():

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Health", "HealthCheck", "PublishedIndex", "application"]
+__all__ = ["Health", "HealthCheck", "Publications", "Published", "application"]
 
 INDEX_TYPE: Final = "application/pkcs7-mime; smime-type=signed-data"  # RFC 6109 4.5.6
 _HEALTH_SECONDS: Final = 1.0  # how long one answer serves everybody who asks
@@ -36,11 +36,20 @@ class Health:
 
 
 HealthCheck = Callable[[], Awaitable[Health]]
-PublishedIndex = Callable[[], bytes | None]
-"""The signed index as it is published now; None when this provider publishes none."""
+Published = Callable[[], bytes | None]
+"""Something signed as it is published now; None when this provider publishes none."""
 
 
-def application(health: HealthCheck, index: PublishedIndex, more: Sequence[Route] = ()) -> Starlette:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publications:
+    """What other providers may fetch here (RFC 6109 4.5.6)."""
+
+    index: Published
+    record: Published = lambda: None
+    clients_only: bool = False  # to those alone who show a certificate of the authorities that were set (5.6)
+
+
+def application(health: HealthCheck, published: Publications, more: Sequence[Route] = ()) -> Starlette:
     """The pages. ``health`` may take its time and may raise: then the answer is that storage is away.
 
     Args:
@@ -60,23 +69,32 @@ def application(health: HealthCheck, index: PublishedIndex, more: Sequence[Route
         }
         return JSONResponse(report, 200 if now.ok else 503, {"Cache-Control": "no-store"})
 
-    async def show_index(request: Request) -> Response:
-        data = index()
-        if data is None:
-            return _plain(404, "Not found")
-        tag = f'"{hashlib.sha256(data).hexdigest()}"'
-        if request.headers.get("if-none-match") == tag:
-            return Response(status_code=304, headers={"ETag": tag})
-        return Response(data, headers={"Content-Type": INDEX_TYPE, "ETag": tag, "Cache-Control": "no-cache"})
+    def shown(what: Published) -> Callable[[Request], Awaitable[Response]]:
+        async def show(request: Request) -> Response:
+            if published.clients_only and not getattr(request.state, "client_certified", False):
+                return _plain(403, "This is for certified providers: show their certificate")
+            return _signed(what(), request.headers.get("if-none-match"))
+
+        return show
 
     return Starlette(
         routes=[
             Route("/health", show_health, methods=["GET"]),
-            Route("/index.ldif.p7m", show_index, methods=["GET"]),
+            Route("/index.ldif.p7m", shown(published.index), methods=["GET"]),
+            Route("/record.ldif.p7m", shown(published.record), methods=["GET"]),
             *more,
         ],
         middleware=[Middleware(_SafeHeaders)],
     )
+
+
+def _signed(data: bytes | None, known: str | None) -> Response:
+    if data is None:
+        return _plain(404, "Not found")
+    tag = f'"{hashlib.sha256(data).hexdigest()}"'
+    if known == tag:
+        return Response(status_code=304, headers={"ETag": tag})
+    return Response(data, headers={"Content-Type": INDEX_TYPE, "ETag": tag, "Cache-Control": "no-cache"})
 
 
 def _plain(status: int, text: str) -> Response:

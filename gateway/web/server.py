@@ -98,6 +98,7 @@ class _PatientProtocol(H11Protocol):
         if len(self.connections) > _MAX_CONNECTIONS:
             transport.abort()
             return
+        self.app_state = {**self.app_state, "client_certified": _showed_certificate(transport)}
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -115,3 +116,9 @@ class _PatientProtocol(H11Protocol):
             self.transport.abort()
         else:
             self._wait()
+
+
+def _showed_certificate(transport: asyncio.Transport) -> bool:
+    """Whether the client has a certificate of the authorities that the context asks for: TLS has verified it by now."""
+    connection = transport.get_extra_info("ssl_object")
+    return connection is not None and bool(connection.getpeercert())

@@ -41,7 +41,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "gateway.toml"
     url = f'url = "sqlite:///{tmp_path}/data/ceralacca.sqlite"'
     lines = example_toml().splitlines()
-    file.write_text("\n".join(url if line.lstrip("# ").startswith("url = ") else line for line in lines))
+    file.write_text("\n".join(url if line.lstrip("# ").startswith('url = "sqlite') else line for line in lines))
     monkeypatch.setenv("CERALACCA_PROVIDER__DOMAIN", "alfa.example")
     monkeypatch.setenv("CERALACCA_PROVIDER__SERVICE_ADDRESS", SERVICE)
     return file

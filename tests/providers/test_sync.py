@@ -31,14 +31,16 @@ class Place:
         self.certificate = self.authority.provider_certificate("Alfa PEC", f"posta-certificata@{ALFA}")
         self.index = IndexFile(self.file, Trust.of_pem(self.authority.root_pem).anchors, lambda: self.at)
 
-    def signed(self, *domains: str, by: Authority | None = None) -> bytes:
-        record = ProviderRecord(
+    def record(self, *domains: str) -> ProviderRecord:
+        return ProviderRecord(
             name="Alfa PEC",
             certificates=(self.certificate.der,),
             mail_receipt=f"posta-certificata@{ALFA}",
             managed_domains=frozenset(domains),
         )
-        return sign_index(write_ldif([record]), (by or self.authority).index_signer().signer(), NOW)
+
+    def signed(self, *domains: str, by: Authority | None = None) -> bytes:
+        return sign_index(write_ldif([self.record(*domains)]), (by or self.authority).index_signer().signer(), NOW)
 
     def publish(self, data: bytes) -> None:
         """Put it in place of the other, as those who publish do."""
@@ -191,3 +193,32 @@ def test_forced_it_is_loaded_anew_and_may_stand_elsewhere(place: Place, tmp_path
     assert place.index.directory().is_certified(GAMMA)
     place.publish(place.signed(ALFA, BETA))
     assert not place.index.refresh()
+
+
+def test_an_index_signed_before_the_one_in_use_is_not_taken(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    """Its signature is good for ever; who could put it back would undo what was struck off since."""
+    old = sign_index(write_ldif([place.record(ALFA, BETA)]), place.authority.index_signer().signer(), NOW)
+    place.at = NOW + timedelta(hours=2)
+    new = sign_index(
+        write_ldif([place.record(ALFA)]), place.authority.index_signer().signer(), NOW + timedelta(hours=1)
+    )
+    place.publish(new)
+    assert place.index.refresh()
+    place.publish(old)
+    assert not place.index.refresh()
+    assert not place.index.refresh(forced=True)
+    assert not place.index.directory().is_certified(BETA)
+    assert "older than the one in use" in alarms(caplog)[0]
+    assert place.index.judge(old, older=True).is_certified(BETA)
+
+
+def test_placing_leaves_a_whole_file_and_nothing_beside_it(place: Place) -> None:
+    place.index.place(b"one")
+    place.index.place(b"two")
+    assert [(file.name, file.read_bytes()) for file in place.file.parent.iterdir()] == [(place.file.name, b"two")]
+    place.file.unlink()
+    place.file.mkdir()
+    (place.file / "in the way").touch()
+    with pytest.raises(OSError):
+        place.index.place(b"three")
+    assert [file.name for file in place.file.parent.iterdir()] == [place.file.name]

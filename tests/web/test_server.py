@@ -7,12 +7,16 @@ import signal
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from gateway.drivers.tls import ServerTls, client_with_certificate
+from gateway.lab.authority import Authority
+from gateway.lab.files import write_private, write_public
 from gateway.web import server as server_module
-from gateway.web.pages import Health, application
+from gateway.web.pages import Health, Publications, application
 from gateway.web.server import WebServer
 from tests import throwaway
 
@@ -55,7 +59,7 @@ def state() -> State:
 
 @pytest.fixture
 async def port(state: State, tls: throwaway.Throwaway) -> AsyncIterator[int]:
-    server = WebServer(application(state.check, lambda: state.index), tls.server())
+    server = WebServer(application(state.check, Publications(index=lambda: state.index)), tls.server())
     port = server.bind("127.0.0.1", 0)
     await server.start()
     yield port
@@ -194,7 +198,7 @@ async def test_connections_are_bounded(port: int, tls: throwaway.Throwaway, monk
 async def test_a_new_certificate_shows_in_the_next_handshake(state: State, tmp_path: Path) -> None:
     first, second = (throwaway.make(_folder(tmp_path, name)) for name in ("first", "second"))
     context = first.server()
-    server = WebServer(application(state.check, lambda: None), context)
+    server = WebServer(application(state.check, Publications(index=lambda: None)), context)
     port = server.bind("127.0.0.1", 0)
     await server.start()
     assert (await ask(port, first, "/health")).status == 200
@@ -208,7 +212,7 @@ async def test_signals_stay_with_the_gateway(port: int) -> None:
 
 
 async def test_it_listens_on_both_kinds_of_address(state: State, tls: throwaway.Throwaway) -> None:
-    server = WebServer(application(state.check, lambda: None), tls.server())
+    server = WebServer(application(state.check, Publications(index=lambda: None)), tls.server())
     port = server.bind("localhost", 0)
     await server.start()
     assert (await ask(port, tls, "/health")).status == 200
@@ -218,12 +222,12 @@ async def test_it_listens_on_both_kinds_of_address(state: State, tls: throwaway.
 
 
 async def test_a_server_that_was_bound_and_never_started_frees_its_port(state: State, tls: throwaway.Throwaway) -> None:
-    server = WebServer(application(state.check, lambda: None), tls.server())
+    server = WebServer(application(state.check, Publications(index=lambda: None)), tls.server())
     port = server.bind("127.0.0.1", 0)
     with pytest.raises(OSError):
-        WebServer(application(state.check, lambda: None), tls.server()).bind("127.0.0.1", port)
+        WebServer(application(state.check, Publications(index=lambda: None)), tls.server()).bind("127.0.0.1", port)
     await server.close()
-    again = WebServer(application(state.check, lambda: None), tls.server())
+    again = WebServer(application(state.check, Publications(index=lambda: None)), tls.server())
     assert again.bind("127.0.0.1", port) == port
     await again.start()
     assert (await ask(port, tls, "/health")).status == 200
@@ -231,7 +235,7 @@ async def test_a_server_that_was_bound_and_never_started_frees_its_port(state: S
 
 
 async def test_a_server_without_an_address_starts_and_ends(state: State, tls: throwaway.Throwaway) -> None:
-    server = WebServer(application(state.check, lambda: None), tls.server())
+    server = WebServer(application(state.check, Publications(index=lambda: None)), tls.server())
     await server.start()
     await server.close()
 
@@ -240,3 +244,53 @@ def _folder(parent: Path, name: str) -> Path:
     folder = parent / name
     folder.mkdir()
     return folder
+
+
+@pytest.mark.req("DIR-07")
+async def test_what_is_published_may_be_for_clients_with_a_certificate_alone(state: State, tmp_path: Path) -> None:
+    authority, stranger = (Authority.create([], datetime.now(UTC)) for _ in range(2))
+    files = {name: tmp_path / name for name in ("root", "server", "server key", "client", "client key")}
+    server_own, client_own = authority.tls_certificate(), authority.client_certificate("Alfa PEC")
+    write_public(files["root"], authority.root_pem)
+    for name, issued in (("server", server_own), ("client", client_own)):
+        write_public(files[name], issued.pem)
+        write_private(files[f"{name} key"], issued.key_pem)
+    published = Publications(index=lambda: INDEX, record=lambda: b"record", clients_only=True)
+    tls = ServerTls(files["server"], files["server key"], files["root"])
+    server = WebServer(application(state.check, published), tls.context)
+    port = server.bind("127.0.0.1", 0)
+    await server.start()
+
+    def client(certificate: Path | None = None, key: Path | None = None) -> throwaway.Throwaway:
+        return Certified(files["root"], files["root"], client_with_certificate(files["root"], certificate, key))
+
+    for path in ("/index.ldif.p7m", "/record.ldif.p7m"):
+        assert (await ask(port, client(), path)).status == 403
+    assert (await ask(port, client(), "/health")).status == 200
+    own = client(files["client"], files["client key"])
+    assert (await ask(port, own, "/index.ldif.p7m")).body == INDEX
+    assert (await ask(port, own, "/record.ldif.p7m")).body == b"record"
+    foreign = stranger.client_certificate("Alfa PEC")
+    for name, data in (("client", foreign.pem), ("client key", foreign.key_pem)):
+        files[name].unlink()
+        (write_private if name.endswith("key") else write_public)(files[name], data)
+    with pytest.raises((ssl.SSLError, ConnectionError, IndexError, ValueError)):
+        await ask(port, client(files["client"], files["client key"]), "/index.ldif.p7m")
+    tls.reload(files["server"], files["server key"])
+    assert (await ask(port, own, "/index.ldif.p7m")).body == INDEX
+    assert (await ask(port, client(), "/index.ldif.p7m")).status == 403
+    await server.close()
+
+
+@dataclass(frozen=True)
+class Certified(throwaway.Throwaway):
+    """A client that may show a certificate."""
+
+    context: ssl.SSLContext
+
+    def client(self) -> ssl.SSLContext:
+        return self.context
+
+
+async def test_a_record_is_served_when_there_is_one(port: int, tls: throwaway.Throwaway) -> None:
+    assert (await ask(port, tls, "/record.ldif.p7m")).status == 404

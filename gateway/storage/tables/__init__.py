@@ -6,6 +6,7 @@ Instants are microseconds of UTC (``values``). A change here goes with a step in
 from gateway.storage.tables.access import account_terms, last_sign_ins, sign_in_places
 from gateway.storage.tables.certified import certified_messages, certified_recipients, submissions
 from gateway.storage.tables.columns import metadata
+from gateway.storage.tables.fetched import downloads
 from gateway.storage.tables.legal import register, register_chain, register_links
 from gateway.storage.tables.mail import expunged, folders, keywords, messages, subscriptions
 from gateway.storage.tables.octets import bodies, body_contents, chunk_sets, content_chunks, contents
@@ -30,6 +31,7 @@ __all__ = [
     "content_chunks",
     "contents",
     "domains",
+    "downloads",
     "expunged",
     "folders",
     "keywords",

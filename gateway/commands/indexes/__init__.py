@@ -1,0 +1,1 @@
+"""The commands under ``ceralacca index`` that do one larger thing each."""
