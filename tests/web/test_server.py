@@ -89,7 +89,14 @@ async def ask(
 async def test_a_provider_that_works_says_so(port: int, tls: throwaway.Throwaway) -> None:
     reply = await ask(port, tls, "/health")
     assert reply.status == 200
-    assert json.loads(reply.body) == {"status": "ok", "storage": True, "index": True, "queue": 3, "alarms": 2}
+    assert json.loads(reply.body) == {
+        "status": "ok",
+        "storage": True,
+        "index": True,
+        "queue": 3,
+        "alarms": 2,
+        "scanner": None,
+    }
     assert reply.headers["cache-control"] == "no-store"
 
 
@@ -98,15 +105,15 @@ async def test_a_provider_that_works_says_so(port: int, tls: throwaway.Throwaway
     [
         (
             Health(storage=True, index=False, queue=0),
-            {"status": "unavailable", "storage": True, "index": False, "queue": 0, "alarms": None},
+            {"status": "unavailable", "storage": True, "index": False, "queue": 0, "alarms": None, "scanner": None},
         ),
         (
             Health(storage=False, index=True, queue=None),
-            {"status": "unavailable", "storage": False, "index": True, "queue": None, "alarms": None},
+            {"status": "unavailable", "storage": False, "index": True, "queue": None, "alarms": None, "scanner": None},
         ),
         (
             OSError("disk is gone: /secret/path"),
-            {"status": "unavailable", "storage": False, "index": False, "queue": None, "alarms": None},
+            {"status": "unavailable", "storage": False, "index": False, "queue": None, "alarms": None, "scanner": None},
         ),
     ],
 )
