@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from gateway.drivers.profiles import sign_profile
-from gateway.web.pages import Health, application
+from gateway.web.pages import Health, Publications, application
 from gateway.web.server import WebServer
 from gateway.web.setup.dns import dns_records
 from gateway.web.setup.pages import setup_pages
@@ -53,7 +53,7 @@ async def port(tls: throwaway.Throwaway) -> AsyncIterator[int]:
         return sign_profile(profile, tls.certificate, tls.key)
 
     pages = setup_pages(SERVERS, is_ours=OURS.__contains__, sign=sign, base_url="https://mail.alfa.example")
-    server = WebServer(application(health, lambda: None, pages), tls.server())
+    server = WebServer(application(health, Publications(index=lambda: None), pages), tls.server())
     port = server.bind("127.0.0.1", 0)
     await server.start()
     yield port
