@@ -120,15 +120,18 @@ class _Fetching:
     async def _send(self, details: Details, message: Octets, *, changed: bool) -> None:
         """Send an answer; large sections as they are read."""
         self._inside.midway = True
-        await self._inside.say(self._head(details, changed=changed))
+        await self._inside.say(head := self._head(details, changed=changed))
+        between = b"" if head.endswith(b"(") else b" "
         for body in self._bodies:
             if body.in_header:
                 continue
             section = self._section(body, details, message)
             if section is None:
-                await self._inside.say(b" %s NIL" % body.label)
+                await self._inside.say(b"%s%s NIL" % (between, body.label))
+                between = b" "
                 continue
-            await self._inside.say(b" %s {%d}\r\n" % (body.label, section.size))
+            await self._inside.say(b"%s%s {%d}\r\n" % (between, body.label, section.size))
+            between = b" "
             pieces = section.pieces()
             if _at_hand(section):
                 for piece in pieces:

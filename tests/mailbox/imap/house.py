@@ -64,7 +64,7 @@ class House:
         if signed_in:
             assert b"OK" in (await client.ask(f'LOGIN {ANNA} "{PASSWORD}"'.encode()))[-1]
         if select:
-            assert b" OK " in (await client.ask(b"SELECT " + select.encode()))[-1]
+            assert (await client.ask(b"SELECT " + select.encode()))[-1].startswith(b"OK ")
         return client
 
     async def _active_among(self, accounts: object) -> set[int]:
