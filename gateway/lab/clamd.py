@@ -33,7 +33,7 @@ class ClamdProcess:
     """One clamd with its files in ``folder``; it ends with this process.
 
     Args:
-        options: further lines of its configuration.
+        options: lines of its configuration, in place of ours or beside them.
 
     Raises:
         ClamdMissing: it is not installed, or the folder's name is too long for a socket.
@@ -108,7 +108,7 @@ class ClamdProcess:
         return self._folder / "clamd.log"
 
     def _lines(self, database: Path) -> list[str]:
-        return [
+        ours = [
             "Foreground yes",
             f"DatabaseDirectory {database}",
             "OfficialDatabaseOnly no",
@@ -120,8 +120,9 @@ class ClamdProcess:
             "MaxFileSize 120M",
             "AlertExceedsMax yes",
             "AlertEncrypted yes",
-            *self._options,
         ]
+        named = {line.partition(" ")[0] for line in self._options}
+        return [*(line for line in ours if line.partition(" ")[0] not in named), *self._options]
 
     def _last_words(self) -> str:
         try:

@@ -9,7 +9,7 @@ from typing import Final
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from gateway.drivers.sources import Clock
-from gateway.storage import chain, purge
+from gateway.storage import chain, purge, quarantine
 from gateway.storage.engine import Storage
 
 __all__ = ["Act", "Ticks"]
@@ -93,7 +93,8 @@ class Ticks:
         )
 
     async def _purge(self) -> None:
-        """Go through everything that is a day old, a slice a transaction."""
+        """Let go of what has been kept its time, then go through all that is a day old, a slice a transaction."""
+        await self._purge_quarantine()
         before = self._clock.now() - UNREFERENCED
         position: purge.Position | None = purge.START
         removed = 0
@@ -102,6 +103,14 @@ class Ticks:
             removed, position = removed + done.removed, done.next
         if removed:
             log.info("unreferenced bytes removed", extra={"rows": removed})
+
+    async def _purge_quarantine(self) -> None:
+        """Infected messages are kept for 30 months (VIR-05)."""
+        now, removed = self._clock.now(), 0
+        while some := await self._storage.write(partial(quarantine.purge, now=now)):
+            removed += some
+        if removed:
+            log.info("infected messages removed", extra={"messages": removed})
 
 
 class _Beat:
