@@ -71,12 +71,12 @@ def _files(part: Part) -> Iterator[_File]:
 
 
 def _replacement(original: Octets, file: _File) -> bytes:
-    name = file.name + HASH_SUFFIX
+    name, header = file.name + HASH_SUFFIX, file.part.header
     return b"".join(
         (
             *(
-                original.read(field.start, field.stop)
-                for field in file.part.header.fields
+                original.read(header.start + field.start, header.start + field.stop)
+                for field in header.fields
                 if field.name.lower() not in _DESCRIBING
             ),
             b"Content-Type: text/plain; charset=us-ascii",

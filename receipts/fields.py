@@ -6,6 +6,7 @@ Nothing here raises on what others wrote: a value that follows no grammar is rea
 import binascii
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 __all__ = ["MAX_TEXT", "Parameters", "decode_words", "parse_parameters", "unfold", "without_comments"]
@@ -18,6 +19,9 @@ MAX_TEXT = 64 * 1024
 
 MAX_PARAMETERS = 64
 """Parameters read of one field."""
+
+REMEMBERED = 100
+"""Bytes of a value up to which its parameters are read only once: those of parts are all alike."""
 
 _ENCODED_WORD = re.compile(r"=\?([\w.:+-]{1,40})(?:\*[A-Za-z0-9-]{0,40})?\?([BbQq])\?([ ->@-~]*+)\?=", re.ASCII)
 _PARAMETER = re.compile(r";[ \t]*+([^=;\"\s]++)[ \t]*+=[ \t]*+(\"(?:[^\"\\]|\\.)*+\"|[^;]*+)", re.DOTALL)
@@ -63,6 +67,10 @@ def parse_parameters(value: bytes) -> tuple[str, Parameters]:
     Of a repeated parameter the first counts; MAX_PARAMETERS are read. Continued and encoded ones (RFC 2231) come
     joined and decoded.
     """
+    return _remembered_parameters(value) if len(value) <= REMEMBERED else _parameters(value)
+
+
+def _parameters(value: bytes) -> tuple[str, Parameters]:
     text = unfold(value)[:MAX_TEXT]
     first, semicolon, _ = text.partition(";")
     word = first.partition("(")[0].strip().lower()
@@ -72,6 +80,9 @@ def parse_parameters(value: bytes) -> tuple[str, Parameters]:
     for name, raw in _PARAMETER.findall(text, len(first))[:MAX_PARAMETERS]:
         parameters.setdefault(name.lower(), _unquoted(raw))
     return word, _joined_sections(parameters) if "*" in text else parameters
+
+
+_remembered_parameters = lru_cache(maxsize=1024)(_parameters)
 
 
 def without_comments(text: str) -> str | None:

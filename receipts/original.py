@@ -156,10 +156,11 @@ def _labelled(part: Part, base: int, encoding: bytes) -> Iterator[_Change]:
         field = b"MIME-Version: 1.0" + CRLF + field
     old = header.all("Content-Transfer-Encoding")
     if not old:
-        end = base + (header.fields[-1].stop if header.fields else header.start)
+        end = base + header.start + (header.fields[-1].stop if header.fields else 0)
         yield _Change(end, end, (field,))
     for index, named in enumerate(old):
-        yield _Change(base + named.start, base + named.stop, () if index else (field,))
+        start = base + header.start
+        yield _Change(start + named.start, start + named.stop, () if index else (field,))
 
 
 def _quoted_printable(body: Octets) -> Iterator[bytes]:

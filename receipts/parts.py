@@ -1,15 +1,15 @@
 """What a scanned message consists of: header fields and a tree of parts, each a range of its bytes (D18)."""
 
 import binascii
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
 from receipts.fields import Parameters, decode_words, parse_parameters, unfold
 from receipts.octets import Octets
+from receipts.records import record
 
-__all__ = ["BodyError", "Fault", "Field", "Header", "Part", "body_of", "decode_body"]
+__all__ = ["Block", "BodyError", "Fault", "Field", "Header", "Part", "body_of", "decode_body"]
 
 MAX_DECODED = 10_000_000
 """Bytes of a body that ``decode_body`` reads into memory unless it is told another limit."""
@@ -40,7 +40,7 @@ class Field(NamedTuple):
 
     name: str
     value: bytes
-    start: int
+    start: int  # counted from where its header starts
     stop: int  # after its last CRLF
 
     @property
@@ -49,26 +49,40 @@ class Field(NamedTuple):
         return unfold(self.value)
 
 
-@dataclass(frozen=True, slots=True)
+class Block(NamedTuple):
+    """What the lines of a header say, wherever they stand: headers of parts are often the same to the last byte."""
+
+    fields: tuple[Field, ...]
+    by_name: Mapping[str, Sequence[Field]]
+    faults: tuple[Fault, ...]
+    media_type: str  # of Content-Type, in lower case; empty if there is none that can be read
+    params: Parameters
+    type_faults: tuple[Fault, ...]  # of Content-Type
+
+
+@record()
 class Header:
     """A header: its fields in order and its place; ``stop`` is after the empty line that ends it."""
 
-    fields: tuple[Field, ...]
+    block: Block
     start: int
     stop: int
-    faults: tuple[Fault, ...] = ()
-    _by_name: Mapping[str, list[Field]] = field(default_factory=dict, repr=False, compare=False)
+    faults: tuple[Fault, ...]
 
-    def all(self, name: str) -> list[Field]:
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        return self.block.fields
+
+    def all(self, name: str) -> Sequence[Field]:
         """The fields of this name, however it is spelt, in order."""
-        return self._by_name.get(name.lower(), [])
+        return self.block.by_name.get(name.lower(), [])
 
     def first(self, name: str) -> Field | None:
-        found = self._by_name.get(name.lower())
+        found = self.block.by_name.get(name.lower())
         return found[0] if found else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Part:
     """An entity of MIME: a message or a part of one. Its bytes are ``start`` to ``stop``, header included.
 

@@ -9,13 +9,14 @@ bytes inside a multipart are searched once for its delimiter, in windows, so tha
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from receipts.fields import Parameters, parse_parameters
 from receipts.octets import Octets
-from receipts.parts import Fault, Field, Header, Part, decode_body
+from receipts.parts import Block, Fault, Field, Header, Part, decode_body
 
 __all__ = ["Fault", "Field", "Header", "Part", "ScanLimits", "decode_body", "scan", "scan_header"]
 
@@ -48,6 +49,8 @@ def scan_header(message: Octets | bytes, limits: ScanLimits | None = None) -> He
     return _Scan(octets, limits or ScanLimits()).header(0, octets.size)
 
 
+REMEMBERED = 400
+"""Bytes of a header up to which it is read only once, wherever it stands again: those of parts are all alike."""
 MAX_BOUNDARY = 200  # RFC 2046 5.1.1 says 70; some programs write more
 MAX_DELIMITER_TAIL = 200  # white space after a delimiter
 
@@ -104,6 +107,7 @@ class _Scan:
         self._size = octets.size
         self._limits = limits
         self._fields_left = limits.fields
+        self._remembered = min(REMEMBERED, limits.field)
         self._parts_left = self._misses_left = limits.parts
         self._depth = min(limits.depth, max(limits.least_depth, limits.effort // max(octets.size, 1)))
 
@@ -114,70 +118,56 @@ class _Scan:
         """Read the header of the part that lies between ``start`` and ``stop``."""
         window, limit = self._window, min(stop, start + self._limits.header)
         if window.read(start, min(stop, start + 2)) == b"\r\n":
-            return Header((), start, start + 2)
-        faults: list[Fault] = []
+            return Header(NO_FIELDS, start, start + 2, ())
         end = window.find(b"\r\n\r\n", start, limit)
-        if end >= 0:
-            body_start = end + 4
-        else:
+        if 0 <= end <= start + self._remembered:
+            block = _remembered_block(window.read(start, end + 2))
+            if len(block.fields) <= self._fields_left:
+                self._fields_left -= len(block.fields)
+                return Header(block, start, end + 4, block.faults)
+        faults: tuple[Fault, ...] = ()
+        if end < 0:
             end = body_start = limit
             if limit < stop:
-                faults.append(Fault.HEADER_TOO_LONG)
-        block = window.read(start, end)
-        _check_lines(block, faults)
-        fields, by_name = self._read_fields(block, start, body_start, faults)
-        return Header(tuple(fields), start, body_start, tuple(dict.fromkeys(faults)), by_name)
-
-    def _read_fields(
-        self, block: bytes, start: int, end: int, faults: list[Fault]
-    ) -> tuple[list[Field], Mapping[str, list[Field]]]:
-        lines = _FIELD_END.split(block.removesuffix(b"\r\n"), self._fields_left + 1) if block else []
-        if len(lines) > self._fields_left:
-            del lines[self._fields_left :]
-            faults.append(Fault.TOO_MANY_FIELDS)
-        self._fields_left -= len(lines)
-        if len(block) > self._limits.field and max(map(len, lines), default=0) > self._limits.field:
-            faults.append(Fault.FIELD_TOO_LONG)
-        fields: list[Field] = []
-        by_name: dict[str, list[Field]] = {}
-        for line in lines:
-            name, colon, value = line.partition(b":")
-            if name.translate(None, _NAME_BYTES):
-                faults.append(Fault.BAD_FIELD_NAME if colon else Fault.NOT_A_FIELD)
-                name = name.strip(b" \t")
-            stop = min(start + len(line) + 2, end)  # the last line may have no CRLF
-            if name and colon:
-                field = Field(name.decode("latin-1"), value, start, stop)
-                fields.append(field)
-                by_name.setdefault(field.name.lower(), []).append(field)
-            else:
-                faults.append(Fault.NOT_A_FIELD)
-            start = stop
-        return fields, by_name
+                faults = (Fault.HEADER_TOO_LONG,)
+        else:
+            body_start = end + 4
+            end += 2
+        block = read_block(window.read(start, end), self._fields_left, self._limits.field)
+        self._fields_left -= len(block.fields)
+        return Header(block, start, body_start, faults + block.faults)
 
     def _part(self, start: int, stop: int, depth: int, default_type: str) -> Part:
         header = self.header(start, stop)
-        faults: list[Fault] = []
-        media_type, params = _content_type(header, default_type, faults)
-        children: list[Part] = []
+        media_type = header.block.media_type or default_type
+        faults = header.block.type_faults
+        children: tuple[Part, ...] = ()
         if media_type.startswith("multipart/") and Fault.HEADER_TOO_LONG not in header.faults:
-            inner_type = "message/rfc822" if media_type == "multipart/digest" else "text/plain"
-            boundary = params.get("boundary", "").rstrip(" \t").encode("latin-1", "replace")
-            if depth >= self._depth:
-                faults.append(Fault.TOO_DEEP)
-            elif not 0 < len(boundary) <= MAX_BOUNDARY:
-                faults.append(Fault.NO_BOUNDARY)
-            else:
-                children = self._children(b"\r\n--" + boundary, header.stop, stop, depth + 1, inner_type, faults)
+            children, more = self._inside(header, stop, depth, media_type)
+            faults += more
         return Part(
             header=header,
             start=start,
             stop=stop,
             type=media_type,
-            params=params,
-            children=tuple(children),
-            faults=tuple(faults),
+            params=header.block.params,
+            children=children,
+            faults=faults,
         )
+
+    def _inside(
+        self, header: Header, stop: int, depth: int, media_type: str
+    ) -> tuple[tuple[Part, ...], tuple[Fault, ...]]:
+        """The parts of a multipart, and what is wrong with it."""
+        boundary = header.block.params.get("boundary", "").rstrip(" \t").encode("latin-1", "replace")
+        if depth >= self._depth:
+            return (), (Fault.TOO_DEEP,)
+        if not 0 < len(boundary) <= MAX_BOUNDARY:
+            return (), (Fault.NO_BOUNDARY,)
+        inner_type = "message/rfc822" if media_type == "multipart/digest" else "text/plain"
+        faults: list[Fault] = []
+        children = self._children(b"\r\n--" + boundary, header.stop, stop, depth + 1, inner_type, faults)
+        return tuple(children), tuple(faults)
 
     def _children(
         self, needle: bytes, start: int, stop: int, depth: int, inner_type: str, faults: list[Fault]
@@ -215,7 +205,48 @@ class _Scan:
         return None
 
 
-def _check_lines(block: bytes, faults: list[Fault]) -> None:
+def read_block(block: bytes, most: int, longest: int) -> Block:
+    """Read the lines of a header.
+
+    Args:
+        block: ends with the CRLF of the last field; only that of a header without an empty line may lack it.
+        most: so many fields are read.
+        longest: bytes; that a field is longer is a fault.
+    """
+    faults = _line_faults(block)
+    lines = _FIELD_END.split(block.removesuffix(b"\r\n"), most + 1) if block else []
+    if len(lines) > most:
+        del lines[most:]
+        faults.append(Fault.TOO_MANY_FIELDS)
+    if len(block) > longest and max(map(len, lines), default=0) > longest:
+        faults.append(Fault.FIELD_TOO_LONG)
+    fields: list[Field] = []
+    by_name: dict[str, list[Field]] = {}
+    start, end = 0, len(block)
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if name.translate(None, _NAME_BYTES):
+            faults.append(Fault.BAD_FIELD_NAME if colon else Fault.NOT_A_FIELD)
+            name = name.strip(b" \t")
+        stop = min(start + len(line) + 2, end)  # the last line may have no CRLF
+        if name and colon:
+            field = Field(name.decode("latin-1"), value, start, stop)
+            fields.append(field)
+            by_name.setdefault(field.name.lower(), []).append(field)
+        else:
+            faults.append(Fault.NOT_A_FIELD)
+        start = stop
+    media_type, params, type_faults = _content_type(by_name.get("content-type", []))
+    return Block(tuple(fields), by_name, tuple(dict.fromkeys(faults)), media_type, params, type_faults)
+
+
+@lru_cache(maxsize=1024)
+def _remembered_block(block: bytes) -> Block:
+    return read_block(block, len(block), len(block))
+
+
+def _line_faults(block: bytes) -> list[Fault]:
+    faults: list[Fault] = []
     lines = block.count(b"\r\n")
     if block.count(b"\n") != lines or block.count(b"\r") != lines:
         faults.append(Fault.BARE_LINE_END)
@@ -223,16 +254,17 @@ def _check_lines(block: bytes, faults: list[Fault]) -> None:
         faults.append(Fault.EIGHT_BIT_HEADER)
     if b"\0" in block:
         faults.append(Fault.NUL_IN_HEADER)
+    return faults
 
 
-def _content_type(header: Header, default: str, faults: list[Fault]) -> tuple[str, Parameters]:
-    found = header.all("Content-Type")
+def _content_type(found: Sequence[Field]) -> tuple[str, Parameters, tuple[Fault, ...]]:
     if not found:
-        return default, {}
-    if len(found) > 1:
-        faults.append(Fault.REPEATED_CONTENT_TYPE)
+        return "", {}, ()
+    faults = (Fault.REPEATED_CONTENT_TYPE,) if len(found) > 1 else ()
     media_type, params = parse_parameters(found[0].value)
     if _MEDIA_TYPE.fullmatch(media_type):
-        return media_type, params
-    faults.append(Fault.BAD_CONTENT_TYPE)
-    return "text/plain", params
+        return media_type, params, faults
+    return "text/plain", params, (*faults, Fault.BAD_CONTENT_TYPE)
+
+
+NO_FIELDS = read_block(b"", 0, 0)
