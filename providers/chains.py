@@ -25,6 +25,7 @@ from OpenSSL.crypto import Error as OpenSslError
 
 from providers.certificates import CertificateFacts, read_certificate
 from providers.der import DerError, element
+from receipts.records import record
 
 __all__ = ["Chain", "ChainCache", "Trust", "verify_chain"]
 
@@ -59,7 +60,7 @@ class Trust:
         return cls(tuple(certificate.public_bytes(Encoding.DER) for certificate in found))
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Chain:
     """Whether a leaf reaches a trusted authority, why not, and how long the answer holds."""
 

@@ -1,6 +1,5 @@
 """The checks of a report, by name, and those that ask about the signer's certificate."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -8,6 +7,7 @@ from providers.certificates import CertificateFacts
 from providers.chains import ChainCache, Trust
 from providers.directory import Directory, ProviderRecord
 from receipts.identifiers import domain_of
+from receipts.records import record
 
 __all__ = [
     "Check",
@@ -40,7 +40,7 @@ class CheckName(StrEnum):
     ENCLOSURES = "enclosures"  # D36: its hashes are those of the message kept; only when that is given
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Check:
     """One check: true, false, or None when it was not done."""
 

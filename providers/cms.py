@@ -5,7 +5,6 @@ bytes come from whoever connects.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from providers.der import (
@@ -23,6 +22,7 @@ from providers.der import (
     object_identifier,
     tlv,
 )
+from receipts.records import record
 
 __all__ = ["Algorithm", "CmsError", "SignedData", "SignerInfo", "read_signed_data"]
 
@@ -49,7 +49,7 @@ class CmsError(ValueError):
     """These bytes are no CMS SignedData that we read; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Algorithm:
     """An AlgorithmIdentifier; both are whole elements."""
 
@@ -62,7 +62,7 @@ class Algorithm:
         return self.parameters is None or self.parameters == b"\x05\x00"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class SignerInfo:
     """One signature and what it says about itself."""
 
@@ -86,7 +86,7 @@ class SignerInfo:
         return _time(self.attributes.get(ID_SIGNING_TIME, b""))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class SignedData:
     content_type: bytes  # whole element
     content: bytes | None  # None when the signature is detached

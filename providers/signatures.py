@@ -5,7 +5,6 @@ SHA-1 is read, because providers still sent it in December 2024; nothing is ever
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -34,6 +33,7 @@ from providers.der import (
     object_identifier,
     tlv,
 )
+from receipts.records import record
 
 __all__ = ["DigestName", "Finding", "check_digest", "check_signature", "digest_names", "signer_certificate"]
 
@@ -71,7 +71,7 @@ _ECDSA: Mapping[bytes, DigestName] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Finding:
     """The answer to one question, and why."""
 

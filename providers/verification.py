@@ -5,7 +5,6 @@ Who certifies what is judged elsewhere: here it is only proven, or not, that a c
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from providers.certificates import CertificateError, CertificateFacts
@@ -26,6 +25,7 @@ from providers.signatures import DigestName, Finding, check_digest, check_signat
 from receipts.identifiers import parse_address_list
 from receipts.octets import Octets
 from receipts.parts import BodyError, Part, decode_body
+from receipts.records import record
 from receipts.wire import PKCS7_SIGNATURE_TYPES
 
 __all__ = ["Check", "CheckName", "SignatureVerdict", "from_address", "is_sealed", "verify_signature"]
@@ -44,7 +44,7 @@ PROOF = frozenset(
 """What has to hold for a message to come from a provider (IP-01 to IP-03). The form of the rest is another question."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class SignatureVerdict:
     """What was checked about a signature, and what is known of who made it."""
 
@@ -133,7 +133,7 @@ def from_address(root: Part) -> str | None:
     return found.addresses[0] if len(found.addresses) == 1 and not found.faults else None
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class _Subject:
     """One signature of the message and what was found about it."""
 

@@ -1,10 +1,10 @@
 """The facts that certified mail states: frozen, complete, named (RFC 6109 sections 1.2.3 and 4.4)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
+from receipts.records import record
 from receipts.wire import CertificationType, ErrorKind, MessageKind, ReceiptForm, RecipientKind
 
 __all__ = ["KIND_OF", "CertificationData", "Deadline", "Recipient"]
@@ -31,7 +31,7 @@ class Deadline(Enum):
     SECOND = auto()  # not delivered within 24 hours: the end
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Recipient:
     """One SMTP forward path and whether its domain is certified (``destinatari``)."""
 
@@ -39,7 +39,7 @@ class Recipient:
     kind: RecipientKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class CertificationData:
     """What a certified message states about an original message: the content of ``daticert.xml``.
 

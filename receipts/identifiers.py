@@ -1,12 +1,12 @@
 """What names people and messages: addresses, domains, message ids, and when two of them are the same (D15)."""
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 import idna
 
 from receipts.fields import unfold, without_comments
+from receipts.records import record
 
 __all__ = [
     "AddressFault",
@@ -61,7 +61,7 @@ class AddressFault(StrEnum):
     BAD_CHARACTER = "a character or a quoted string stands where it may not"
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class AddressList:
     """The addresses of a From, To, Cc or Reply-To field, in order, and what is wrong with the field."""
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from receipts.records import record
+
 __all__ = ["EMPTY", "WINDOW", "InMemory", "Octets", "Source", "Span"]
 
 WINDOW = 256 * 1024
@@ -47,7 +49,7 @@ class InMemory:
             yield self.data[at : min(at + WINDOW, stop)]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Span:
     """The bytes of ``source`` from ``start`` to ``stop``."""
 
@@ -56,7 +58,7 @@ class Span:
     stop: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Octets:
     """An immutable run of bytes made of literal parts and spans. ``Octets.of`` leaves out empty parts."""
 

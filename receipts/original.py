@@ -7,6 +7,7 @@ from receipts.fields import decode_words
 from receipts.headers import CRLF, line, visible
 from receipts.identifiers import is_msgid, parse_address_list
 from receipts.octets import Octets
+from receipts.records import record
 from receipts.scanner import Field, Header, Part, scan
 from receipts.wire import X_RIFERIMENTO_MESSAGE_ID, X_TIPO_RICEVUTA, ReceiptForm
 from receipts.writer import base64_lines, is_seven_bit, quoted_printable
@@ -14,7 +15,7 @@ from receipts.writer import base64_lines, is_seven_bit, quoted_printable
 __all__ = ["Original", "as_seven_bit", "read_original", "reidentified", "seven_bit_pieces"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Original:
     """What certified mail takes from a message that a holder hands in.
 

@@ -6,7 +6,7 @@ is not judged here (``providers.verification``).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
@@ -16,6 +16,7 @@ from receipts.fields import decode_words
 from receipts.identifiers import AddressList, parse_address_list
 from receipts.octets import Octets
 from receipts.parts import BodyError, Field, Header, Part, decode_body
+from receipts.records import record
 from receipts.wire import (
     CERTIFICATION_DATA_NAME,
     CERTIFICATION_DATA_NAMES,
@@ -71,7 +72,7 @@ class Deviation(StrEnum):
     FROM = "From is not well formed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Recognition:
     """What a message is, by what it says of itself. Without a marker it is no certified message, and nothing is set."""
 

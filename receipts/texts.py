@@ -9,13 +9,13 @@ Control characters become spaces, and characters that turn the writing direction
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from typing import Protocol
 
 from receipts.facts import CertificationData, Deadline, Recipient
 from receipts.headers import offset, visible
+from receipts.records import record
 from receipts.wire import MessageKind, ReceiptForm
 from receipts.wording import ENGLISH, ITALIAN, Language, Outcome
 
@@ -31,7 +31,7 @@ class Reason(Protocol):
     def english(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class ReadableText:
     """The same words twice, as plain text and as HTML; both ISO-8859-1 with CRLF line ends, not yet encoded."""
 
@@ -87,13 +87,13 @@ def anomaly_text(
     return _rendered(*blocks)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class _SaidOnce:
     italian: str
     english: str
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class _Block:
     title: str
     lines: list[str]

@@ -3,17 +3,17 @@
 from base64 import encodebytes
 from binascii import b2a_qp
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from receipts.headers import CRLF
 from receipts.octets import Octets
+from receipts.records import record
 from receipts.texts import ReadableText
 from receipts.wire import CERTIFICATION_DATA_NAME, ORIGINAL_NAME
 
 __all__ = ["Boundaries", "Unsealed", "base64_lines", "is_clear", "is_seven_bit", "quoted_printable", "unsealed"]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Unsealed:
     """A message before it is sealed.
 
@@ -25,7 +25,7 @@ class Unsealed:
     content: Octets
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Boundaries:
     """The MIME boundaries of one message, made of one token of 32 hexadecimal digits.
 

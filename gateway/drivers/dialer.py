@@ -4,9 +4,10 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import TypeVar
+
+from receipts.records import record
 
 __all__ = ["DialFailed", "Dialer", "Target", "is_public"]
 
@@ -16,7 +17,7 @@ LOCALHOST = ("127.0.0.1", "::1")
 MAX_ADDRESSES = 8  # tried for one host
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Target:
     """One host that takes a domain's mail."""
 

@@ -11,13 +11,14 @@ from gateway.drivers.smtp_transaction import Transaction
 from gateway.drivers.smtp_wire import ConnectionLost, Timeouts
 from gateway.drivers.tls import ClientContexts, TlsPolicy
 from gateway.drivers.transmission import Outcome, Outgoing, Stage, Temporary
+from receipts.records import record
 
 __all__ = ["ClientLimits", "Destination", "Opener", "Peer"]
 
 SHUT_DOWN = Temporary("4.3.2", "the gateway is stopping", Stage.CONNECT)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Destination:
     """Where a domain's mail goes, and how. Messages with equal destinations share connections."""
 

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from gateway.drivers.transmission import Permanent, Stage, Temporary
+from receipts.records import record
 
 __all__ = ["BadReply", "Reply", "ReplyReader", "refusal"]
 
@@ -32,7 +32,7 @@ class BadReply(Exception):
     """What the peer sent is no SMTP reply, or has no end."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Reply:
     code: int
     lines: tuple[bytes, ...]  # without code and line end

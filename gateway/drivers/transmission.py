@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from receipts.octets import Octets
+from receipts.records import record
 
 __all__ = ["Delivered", "Outcome", "Outgoing", "Permanent", "Stage", "Temporary"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Outgoing:
     """One message for one destination: all its forward paths go in one SMTP transaction."""
 
@@ -28,7 +29,7 @@ class Stage(Enum):
     CONTENT = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Delivered:
     """The peer has taken the message for this recipient."""
 

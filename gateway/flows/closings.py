@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy import Connection
@@ -12,6 +11,7 @@ from gateway.storage import outbox, register
 from gateway.storage.engine import Storage
 from gateway.storage.errors import StorageUnavailable
 from gateway.storage.register import RegisterEntry
+from receipts.records import record
 
 __all__ = ["Closings"]
 
@@ -21,7 +21,7 @@ MOST = 256  # in one transaction
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0  # seconds, while the database does not answer
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class _Closing:
     row_ids: Sequence[int]
     entry: RegisterEntry

@@ -19,6 +19,7 @@ from gateway.storage.register import Event, RegisterEntry
 from receipts.facts import CertificationData
 from receipts.identifiers import domain_of
 from receipts.octets import Octets
+from receipts.records import record
 
 __all__ = ["Effects", "Handover", "Kept", "Lease", "Leased", "stored_form"]
 
@@ -31,7 +32,7 @@ class Lease:
     length: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Leased:
     """An outbox row that was just committed and leased to this process, with its message."""
 
@@ -43,7 +44,7 @@ Handover = Callable[[Sequence[Leased]], None]
 """Takes what is to be relayed at once; never blocks, never raises."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class _Filing:
     mailbox_id: int
     token: str
@@ -55,7 +56,7 @@ class _Filing:
     pec_msgid: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class _Departure:
     message: Octets
     kind: str
@@ -66,7 +67,7 @@ class _Departure:
     expires_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Kept:
     """What the statements made: the bodies' ids, and what may be relayed once the commit is on disk."""
 

@@ -1,7 +1,6 @@
 """What has arrived: taken apart, verified, recognised, named (RFC 6109 section 2.2.2, IP-01 to IP-06)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.flows.outcomes import Arrival
@@ -15,6 +14,7 @@ from receipts.identifiers import domain_of
 from receipts.octets import InMemory, Octets
 from receipts.parts import BodyError, Part, body_of
 from receipts.recognise import Recognition, recognise
+from receipts.records import record
 from receipts.scanner import scan
 from receipts.wire import MessageKind
 
@@ -25,7 +25,7 @@ FORM = frozenset({CheckName.STRUCTURE, CheckName.EMAIL})
 """Checks of the signature that a message must pass to conform (D3); the others prove where it comes from."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Inspection:
     """An arrival and everything that was found out about it."""
 

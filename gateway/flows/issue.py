@@ -16,6 +16,7 @@ from receipts.envelopes import anomaly_envelope, transport_envelope
 from receipts.facts import CertificationData, Deadline
 from receipts.notices import non_acceptance_notice, non_delivery_notice, virus_notice
 from receipts.octets import EMPTY, Octets
+from receipts.records import record
 from receipts.scanner import Header
 from receipts.takecharge import take_charge_receipt
 from receipts.timeout import timeout_notice
@@ -34,7 +35,7 @@ class Identity:
     service_address: str  # From of everything it seals; stands in its certificate
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Issued:
     """A sealed message, its kind and its own Message-ID without angle brackets."""
 
@@ -210,7 +211,7 @@ class Issuer:
             yield self._ids.token()
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class _Blank:
     kind: MessageKind
     at: datetime

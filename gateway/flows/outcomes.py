@@ -1,10 +1,10 @@
 """What shells hand to flows, and what flows answer: the whole conversation between layers 3 and 4."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
 from receipts.octets import Octets
+from receipts.records import record
 
 __all__ = [
     "Accepted",
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Peer:
     """The other end of a connection."""
 
@@ -38,7 +38,7 @@ class Peer:
     helo: str | None = None  # what it called itself
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Holder:
     """Who signed in, and the mailbox that sign-in opens."""
 
@@ -65,7 +65,7 @@ class SignInFailure(Enum):
     TOO_MANY = auto()  # too many failures from this address
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Submission:
     """A message that a holder hands in (RFC 6109 section 3.1)."""
 
@@ -76,14 +76,14 @@ class Submission:
     peer: Peer
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Accepted:
     """Sealed, kept, on its way; the acceptance receipt is in the mailbox."""
 
     pec_msgid: str
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class NotAccepted:
     """The non-acceptance notice is in the mailbox (D13)."""
 
@@ -93,7 +93,7 @@ class NotAccepted:
 SubmitOutcome = Accepted | NotAccepted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Arrival:
     """A message that came to the incoming point, for local recipients only."""
 
@@ -114,12 +114,12 @@ class Refusal(Enum):
     MAILBOX_FULL = auto()  # ordinary mail: 452 4.2.2
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Taken:
     """Decided and kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Refused:
     why: Refusal
 

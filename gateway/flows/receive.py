@@ -35,6 +35,7 @@ from gateway.storage.received import ProcessedEnvelope
 from gateway.storage.register import Event
 from receipts.errors import TemporaryError
 from receipts.octets import Octets
+from receipts.records import record
 from receipts.wire import MessageKind
 
 __all__ = ["ReceiveFlow", "ReceiveSettings"]
@@ -56,7 +57,7 @@ class ReceiveSettings:
     lease: Lease
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class _Known:
     """What storage says about an arrival, before anything is decided."""
 

@@ -25,6 +25,7 @@ from gateway.storage.outbox import OutboxRow
 from gateway.storage.register import Event, RegisterEntry
 from receipts.errors import TemporaryError
 from receipts.octets import Octets
+from receipts.records import record
 
 __all__ = ["Consignment", "FindDestination", "RelayFlow", "RelaySettings", "Send"]
 
@@ -52,7 +53,7 @@ class FindDestination(Protocol):
     async def __call__(self, domain: str, *, certified: bool) -> Destination | Temporary | Permanent: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Consignment:
     """Rows of one message that share reverse path and destination, leased to this process."""
 

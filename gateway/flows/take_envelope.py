@@ -23,6 +23,7 @@ from receipts.facts import CertificationData
 from receipts.identifiers import address_key, parse_address_list
 from receipts.octets import Octets
 from receipts.recognise import receipt_form
+from receipts.records import record
 from receipts.scanner import scan, scan_header
 from receipts.wire import ErrorKind, MessageKind, ReceiptForm
 
@@ -31,7 +32,7 @@ __all__ = ["Answers", "answer_envelope", "isolate_envelope"]
 NO_SUCH_MAILBOX = "5.1.1"  # RFC 3463 3.2
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class _Answer:
     path: str
     end: EnvelopeEnd

@@ -18,6 +18,7 @@ from gateway.storage.register import Event, RegisterEntry
 from receipts.facts import CertificationData
 from receipts.identifiers import address_key
 from receipts.octets import Octets
+from receipts.records import record
 from receipts.wire import MessageKind
 
 __all__ = ["Filed", "Follows", "file_receipt", "nothing_follows"]
@@ -41,7 +42,7 @@ class _Change:
     follows: Effects | None
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Filed:
     """A receipt that is about to be filed: what is tried inside the transaction."""
 

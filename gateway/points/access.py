@@ -9,6 +9,7 @@ from typing import Final
 
 from gateway.points.faults import Fault
 from receipts.identifiers import AddressList, address_key, is_msgid, is_smtp_address, parse_address_list
+from receipts.records import record
 from receipts.scanner import Fault as FormFault
 from receipts.scanner import Header
 
@@ -42,7 +43,7 @@ _HEADER_FAULTS: Mapping[FormFault, Fault] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class AccessRequest:
     """What the access point looks at when it decides on a submission."""
 

@@ -1,12 +1,13 @@
 """A fault, in words that a person can act on, in both languages."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from receipts.records import record
 
 __all__ = ["Fault", "in_english", "in_italian"]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Fault:
     """Why a message is not accepted, or not taken as certified. Holds no content of the message but addresses."""
 

@@ -1,10 +1,10 @@
 """The grammar of SMTP commands (RFC 5321 4.1): lines to words, paths and parameters, or to the reply they earn."""
 
 import re
-from dataclasses import dataclass
 
 from gateway.smtp import replies
 from gateway.smtp.replies import Reply
+from receipts.records import record
 
 __all__ = ["Chunk", "ForwardPath", "MailFrom", "chunk", "command", "forward_path", "mail_from"]
 
@@ -21,7 +21,7 @@ _LONGEST_PATH = 254  # RFC 5321 4.5.3.1.3, without its angle brackets; longer lo
 _LONGEST_NUMBER = 18
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class MailFrom:
     """What MAIL says: where notices go, and what the message will be like."""
 
@@ -30,7 +30,7 @@ class MailFrom:
     eight_bit: bool = False  # RFC 6152
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class ForwardPath:
     """What RCPT says."""
 
@@ -38,7 +38,7 @@ class ForwardPath:
     routed: bool = False  # a source route stood before it (RFC 5321 4.1.1.3, appendix C)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Chunk:
     """What BDAT says (RFC 3030)."""
 

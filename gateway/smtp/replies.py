@@ -6,7 +6,6 @@ D-numbers where a decision of this program chose it.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from gateway.flows.outcomes import (
     Accepted,
@@ -20,13 +19,14 @@ from gateway.flows.outcomes import (
 )
 from gateway.points.screening import NotScreened
 from receipts.errors import GatewayError, TemporaryError
+from receipts.records import record
 
 __all__ = ["Reply", "arrived", "bare", "enhanced", "recipient", "reply_for", "sign_in_failed", "submitted"]
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Reply:
     """One reply of one line. ``status`` is the enhanced code; greetings and HELO replies have none (RFC 2034 4)."""
 

@@ -14,6 +14,7 @@ from gateway.storage.tables import account_passwords, accounts, aliases, domains
 from gateway.storage.values import clean, instant, micros
 from receipts.errors import GatewayError
 from receipts.identifiers import address_key, domain_of
+from receipts.records import record
 
 __all__ = [
     "ROLE_LOCAL_PARTS",
@@ -83,7 +84,7 @@ class Account:
     changed_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class MailboxRef:
     """Where the mail of an address goes."""
 

@@ -16,6 +16,7 @@ from gateway.storage.statements import Statement
 from gateway.storage.tables import certified_messages, certified_recipients, submissions
 from gateway.storage.values import clean, instant, micros
 from receipts.identifiers import address_key
+from receipts.records import record
 from receipts.wire import ReceiptForm, RecipientKind
 
 __all__ = [
@@ -37,7 +38,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class NewRecipient:
     """A recipient of a message that is being accepted."""
 
@@ -48,7 +49,7 @@ class NewRecipient:
     state: RecipientState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class NewCertifiedMessage:
     """A message that was handed in, whether accepted or not."""
 
@@ -65,7 +66,7 @@ class NewCertifiedMessage:
     recipients: tuple[NewRecipient, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class RecipientStatus:
     """Where a message stands for one recipient."""
 

@@ -7,7 +7,7 @@ is a message: its row holds its own literal bytes and says which range of which 
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -21,6 +21,7 @@ from gateway.storage.statements import Statement
 from gateway.storage.tables import bodies, body_contents, content_chunks, contents
 from gateway.storage.values import micros
 from receipts.octets import InMemory, Octets, Source, Span
+from receipts.records import record
 
 __all__ = ["LOADED_WHOLE", "StoredContent", "load", "load_many", "save", "save_many"]
 
@@ -81,7 +82,7 @@ class Reader(Protocol):
     def read_now(self, question: Any) -> Any: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class StoredContent:
     """A content in the database. Its bytes are read a chunk at a time, each in a short read of its own."""
 

@@ -16,6 +16,7 @@ from gateway.storage.errors import Conflict
 from gateway.storage.statements import Statement
 from gateway.storage.tables import certified_messages, certified_recipients, folders, mailboxes, messages
 from gateway.storage.values import clean, instant, micros
+from receipts.records import record
 from receipts.wire import RecipientKind
 
 __all__ = [
@@ -47,7 +48,7 @@ class Folder(StrEnum):
     ARCHIVE = "Archive"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class NewMessage:
     """A message on its way into a mailbox."""
 

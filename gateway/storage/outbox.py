@@ -11,6 +11,7 @@ from gateway.storage.batch import Addition, batch_of
 from gateway.storage.statements import Statement
 from gateway.storage.tables import outbox
 from gateway.storage.values import clean, instant, micros
+from receipts.records import record
 from receipts.wire import MessageKind
 
 __all__ = [
@@ -36,7 +37,7 @@ NOBODY: Final = 0
 LONGEST_REPLY: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class NewOutboxRow:
     """A message to be handed to the server of one recipient."""
 
@@ -54,7 +55,7 @@ class NewOutboxRow:
     subject: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class OutboxRow:
     """A message that waits."""
 

@@ -1,7 +1,6 @@
 """What came from other providers, so that nothing is decided or issued twice (D4)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -13,6 +12,7 @@ from gateway.storage.statements import Statement, ignoring, insert_ignoring
 from gateway.storage.tables import processed_envelopes, received_receipts
 from gateway.storage.values import clean, instant, micros
 from receipts.identifiers import address_key
+from receipts.records import record
 
 __all__ = [
     "EnvelopeEnd",
@@ -38,7 +38,7 @@ class EnvelopeEnd(StrEnum):
     ISOLATED = "isolated"  # infected
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class NewProcessedEnvelope:
     """An envelope that has reached its end for one recipient."""
 
@@ -55,7 +55,7 @@ class NewProcessedEnvelope:
     take_charge_body_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class ProcessedEnvelope:
     """What is remembered of it."""
 

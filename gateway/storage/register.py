@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 from gateway.storage.batch import Addition
 from gateway.storage.tables import register
 from gateway.storage.values import clean, instant, micros
+from receipts.records import record
 
 __all__ = ["HASHED", "Event", "RegisterEntry", "RegisterRow", "append", "hash_of", "rows_about", "rows_of"]
 
@@ -34,7 +35,7 @@ class Event(StrEnum):
     ALARM_OVER = "alarm over"  # what stood as an alarm is as it should be again
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class RegisterEntry:
     """One event with the facts that LOG-01 asks for. Its row and hash are made here, outside of any transaction."""
 
