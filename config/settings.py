@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from config.antivirus import AntivirusSettings
 from config.clients import ClientSettings
+from config.clock import ClockSettings
 from config.deadlines import DeadlineSettings
 from config.index import IndexSettings
 from config.section import Section
@@ -312,6 +313,7 @@ class Settings(BaseSettings):
     sign_in: SignInSettings = SignInSettings()
     relay: RelaySettings = RelaySettings()
     deadlines: DeadlineSettings = DeadlineSettings()
+    clock: ClockSettings = ClockSettings()
     policy: PolicySettings = PolicySettings()
     antivirus: AntivirusSettings = AntivirusSettings()
     clients: ClientSettings = ClientSettings()

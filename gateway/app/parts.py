@@ -16,6 +16,7 @@ from gateway.drivers.smtp_client import ClientLimits, SmtpClient
 from gateway.drivers.sources import RandomIds, SystemClock
 from gateway.drivers.tls import ClientContexts, ServerTls
 from gateway.flows.alarms import Alarms
+from gateway.flows.clock_watch import LegalClock
 from gateway.flows.diary import Diary
 from gateway.flows.effects import Lease, Leased
 from gateway.flows.expire import ExpireFlow
@@ -83,6 +84,8 @@ class Parts:
         self.clock = SystemClock(ZoneInfo(settings.provider.time_zone))
         self.ids = RandomIds()
         self.alarms = Alarms(storage, self.clock, place=owner, provider=settings.provider.name)
+        self.clock_watch = terms.clock_watch(settings, self.alarms)
+        self.legal_clock = LegalClock(self.clock, self.clock_watch)
         self.tls = ServerTls(settings.tls.certificate_file, settings.tls.key_file)
         self.web_tls = ServerTls(settings.tls.certificate_file, settings.tls.key_file, settings.index.client_ca_file)
         self.index = IndexFile(settings.index.file, terms.trust(settings.index.signer_ca_file).anchors, self.clock.now)
@@ -139,7 +142,7 @@ class Parts:
             storage=self.storage,
             directory=self.index.directory,
             issuer=self.issuer,
-            clock=self.clock,
+            clock=self.legal_clock,
             ids=self.ids,
             handover=self._handover,
             settings=terms.submit_settings(self.settings, self.lease),
@@ -149,7 +152,7 @@ class Parts:
             storage=self.storage,
             inspector=Inspector(terms.trust(self.settings.trust.ca_file), self.index.directory),
             issuer=self.issuer,
-            clock=self.clock,
+            clock=self.legal_clock,
             ids=self.ids,
             handover=self._handover,
             settings=terms.receive_settings(self.settings, self.lease),
@@ -158,7 +161,7 @@ class Parts:
         self.expire = ExpireFlow(
             storage=self.storage,
             issuer=self.issuer,
-            clock=self.clock,
+            clock=self.legal_clock,
             ids=self.ids,
             lease=self.lease,
             deadlines=terms.deadlines(self.settings),
@@ -188,6 +191,7 @@ class Parts:
             ids=self.ids,
             handover=self._handover,
             settings=terms.relay_settings(self.settings, self.lease),
+            legal_clock=self.legal_clock,
         )
         self.worker = RelayWorker(
             storage=self.storage,
@@ -267,6 +271,9 @@ class Parts:
         self.ticks.every(DEADLINES_LOOKED_AT, self.expire, "deadlines")
         if self.screen is not None:
             self.ticks.every(SCANNER_LOOKED_AT, self.screen.look, "scanner")
+        if self.clock_watch is not None:
+            pause = timedelta(seconds=self.settings.clock.check_seconds)
+            self.ticks.every(pause, self.clock_watch.look, "clock", at_once=True)
 
     async def look(self) -> None:
         """See index, domains, room and scanner for the first time. What is not good stops nothing (D6)."""
@@ -301,7 +308,14 @@ class Parts:
     async def _health(self) -> Health:
         waiting, alarms = await self.storage.read(lambda connection: (outbox.count(connection), count(connection)))
         scanner = None if self.screen is None else self.screen.works
-        return Health(storage=True, index=self.index.loaded, queue=waiting.rows, alarms=alarms, scanner=scanner)
+        return Health(
+            storage=True,
+            index=self.index.loaded,
+            clock=self.legal_clock.state,
+            queue=waiting.rows,
+            alarms=alarms,
+            scanner=scanner,
+        )
 
     async def _sign_profile(self, profile: bytes) -> bytes:
         tls = self.settings.tls

@@ -11,10 +11,14 @@ from config.settings import Settings
 from gateway.drivers.antivirus import Clamd
 from gateway.drivers.dialer import Dialer
 from gateway.drivers.http_client import Fetched, HttpClient, Wanted
+from gateway.drivers.kernel_clock import kernel_offset
 from gateway.drivers.keyfiles import KeyRefused, load_certificates
 from gateway.drivers.resolver import Route, RouteTable
 from gateway.drivers.signers import load_signer
+from gateway.drivers.sntp import SntpServer
 from gateway.drivers.tls import TlsPolicy, client_with_certificate
+from gateway.flows.alarms import Bell
+from gateway.flows.clock_watch import ClockWatch
 from gateway.flows.effects import Lease
 from gateway.flows.failures import FailureLimits
 from gateway.flows.index_update import Fetch
@@ -35,6 +39,7 @@ from providers.sealing import Signer
 
 __all__ = [
     "base_url",
+    "clock_watch",
     "data_folder",
     "deadlines",
     "index_fetch",
@@ -153,6 +158,19 @@ def relay_settings(settings: Settings, lease: Lease) -> RelaySettings:
             put_off=timedelta(seconds=relay.first_retry_seconds),
             longest=timedelta(seconds=relay.max_retry_seconds),
         ),
+    )
+
+
+def clock_watch(settings: Settings, alarms: Bell) -> ClockWatch | None:
+    """None: nobody watches the clock."""
+    clock = settings.clock
+    if not clock.watched:
+        return None
+    return ClockWatch(
+        servers=[SntpServer(server.host, server.port).offset for server in clock.servers],
+        kernel=kernel_offset,
+        limit=timedelta(milliseconds=clock.max_offset_milliseconds),
+        alarms=alarms,
     )
 
 

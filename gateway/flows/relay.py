@@ -70,7 +70,11 @@ class RelaySettings:
 
 
 class RelayFlow:
-    """Takes one consignment as far as it gets now. Never raises for anything a peer does."""
+    """Takes one consignment as far as it gets now. Never raises for anything a peer does.
+
+    Args:
+        legal_clock: dates the notices of what can never be delivered; ``clock`` if left out.
+    """
 
     def __init__(
         self,
@@ -84,6 +88,7 @@ class RelayFlow:
         ids: Ids,
         handover: Handover,
         settings: RelaySettings,
+        legal_clock: Clock | None = None,
     ) -> None:
         self._provider = issuer.identity.name
         self._storage = storage
@@ -98,7 +103,7 @@ class RelayFlow:
         self._undeliverable = Undeliverable(
             storage=storage,
             issuer=issuer,
-            clock=clock,
+            clock=legal_clock or clock,
             ids=ids,
             handover=handover,
             host=settings.host,

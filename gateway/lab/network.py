@@ -271,6 +271,9 @@ ca_file = "{layout.ca_file}"
 [storage]
 url = "{url}"
 
+[clock]
+watched = false
+
 [relay]
 closed = true
 tls_ca_file = "{layout.ca_file}"

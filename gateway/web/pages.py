@@ -27,12 +27,13 @@ class Health:
     storage: bool
     index: bool  # the provider index was loaded at least once (D6)
     queue: int | None  # messages that wait to leave; None when storage does not answer
+    clock: str = "unknown"  # or "good", "off", "unwatched" (D22)
     alarms: int | None = None  # that stand, of all processes; the same
     scanner: bool | None = None  # whether it answers; None: there is none
 
     @property
     def ok(self) -> bool:
-        return self.storage and self.index and self.scanner is not False
+        return self.storage and self.index and self.scanner is not False and self.clock != "off"
 
 
 HealthCheck = Callable[[], Awaitable[Health]]
@@ -63,6 +64,7 @@ def application(health: HealthCheck, published: Publications, more: Sequence[Rou
             "status": "ok" if now.ok else "unavailable",
             "storage": now.storage,
             "index": now.index,
+            "clock": now.clock,
             "queue": now.queue,
             "alarms": now.alarms,
             "scanner": now.scanner,

@@ -21,7 +21,21 @@ from gateway.web.server import WebServer
 from tests import throwaway
 
 INDEX = b"\x30\x80 signed index"
-WELL = Health(storage=True, index=True, queue=3, alarms=2)
+WELL = Health(storage=True, index=True, clock="good", queue=3, alarms=2)
+
+
+def reported(**changes: object) -> dict[str, object]:
+    """What the page says, of a provider that cannot work but for ``changes``."""
+    report: dict[str, object] = {
+        "status": "unavailable",
+        "storage": True,
+        "index": True,
+        "clock": "unknown",
+        "queue": 0,
+        "alarms": None,
+        "scanner": None,
+    }
+    return report | changes
 
 
 @dataclass
@@ -89,32 +103,18 @@ async def ask(
 async def test_a_provider_that_works_says_so(port: int, tls: throwaway.Throwaway) -> None:
     reply = await ask(port, tls, "/health")
     assert reply.status == 200
-    assert json.loads(reply.body) == {
-        "status": "ok",
-        "storage": True,
-        "index": True,
-        "queue": 3,
-        "alarms": 2,
-        "scanner": None,
-    }
+    assert json.loads(reply.body) == reported(status="ok", clock="good", queue=3, alarms=2)
     assert reply.headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize(
     ("health", "report"),
     [
-        (
-            Health(storage=True, index=False, queue=0),
-            {"status": "unavailable", "storage": True, "index": False, "queue": 0, "alarms": None, "scanner": None},
-        ),
-        (
-            Health(storage=False, index=True, queue=None),
-            {"status": "unavailable", "storage": False, "index": True, "queue": None, "alarms": None, "scanner": None},
-        ),
-        (
-            OSError("disk is gone: /secret/path"),
-            {"status": "unavailable", "storage": False, "index": False, "queue": None, "alarms": None, "scanner": None},
-        ),
+        (Health(storage=True, index=False, queue=0), reported(index=False)),
+        (Health(storage=True, index=True, clock="off", queue=0), reported(clock="off")),
+        (Health(storage=True, index=True, queue=0, scanner=False), reported(scanner=False)),
+        (Health(storage=False, index=True, queue=None), reported(storage=False, queue=None)),
+        (OSError("disk is gone: /secret/path"), reported(storage=False, index=False, queue=None)),
     ],
 )
 async def test_a_provider_that_cannot_work_says_what_is_away(
