@@ -13,6 +13,7 @@ from config.clients import ClientSettings
 from config.clock import ClockSettings
 from config.deadlines import DeadlineSettings
 from config.index import IndexSettings
+from config.mailboxes import MailboxSettings
 from config.section import Section
 from config.values import (
     HIGHEST_PORT,
@@ -311,6 +312,7 @@ class Settings(BaseSettings):
     storage: StorageSettings = StorageSettings()
     limits: LimitSettings = LimitSettings()
     sign_in: SignInSettings = SignInSettings()
+    mailboxes: MailboxSettings = MailboxSettings()
     relay: RelaySettings = RelaySettings()
     deadlines: DeadlineSettings = DeadlineSettings()
     clock: ClockSettings = ClockSettings()

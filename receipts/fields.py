@@ -9,7 +9,16 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-__all__ = ["MAX_TEXT", "Parameters", "decode_words", "parse_parameters", "unfold", "without_comments"]
+__all__ = [
+    "MAX_TEXT",
+    "Parameters",
+    "decode_charset",
+    "decode_words",
+    "parse_parameters",
+    "raw_parameters",
+    "unfold",
+    "without_comments",
+]
 
 Parameters = Mapping[str, str]
 """Parameters of a field: names in lower case, values without quotes."""
@@ -83,6 +92,26 @@ def _parameters(value: bytes) -> tuple[str, Parameters]:
 
 
 _remembered_parameters = lru_cache(maxsize=1024)(_parameters)
+
+
+def raw_parameters(value: bytes) -> list[tuple[str, str]]:
+    """The parameters of a field as they are written, without quotes: continued and encoded ones (RFC 2231) one by one.
+
+    One Latin-1 character stands for each byte. At most MAX_PARAMETERS; of a repeated one the first.
+    """
+    text = unfold(value)[:MAX_TEXT]
+    first, semicolon, _ = text.partition(";")
+    found: dict[str, tuple[str, str]] = {}
+    for name, raw in _PARAMETER.findall(text, len(first))[:MAX_PARAMETERS] if semicolon else ():
+        found.setdefault(name.lower(), (name, _unquoted(raw)))
+    return list(found.values())
+
+
+def decode_charset(content: bytes, charset: str) -> str:
+    """Text in a charset; in an unknown one, what it may be: UTF-8, else Latin-1. What does not decode is replaced."""
+    if charset.lower() in _CHARSETS:
+        return content.decode(charset, "replace")
+    return _bare_text(content.decode("latin-1"))
 
 
 def without_comments(text: str) -> str | None:

@@ -93,6 +93,8 @@ async def serving(settings: Settings) -> AsyncIterator[Parts]:
         last_to_first.callback(ports.close)
         last_to_first.push_async_callback(parts.client.close, CLIENT_SECONDS)
         last_to_first.push_async_callback(_finish, parts.ticks.stop, LAST_WRITES_SECONDS)
+        parts.begin()
+        last_to_first.push_async_callback(_finish, parts.filler.stop, LAST_WRITES_SECONDS)
         last_to_first.push_async_callback(
             _finish, partial(parts.worker.stop, RELAYING), RELAYING.total_seconds() + LAST_WRITES_SECONDS
         )

@@ -16,10 +16,12 @@ from gateway.drivers.smtp_client import ClientLimits, SmtpClient
 from gateway.drivers.sources import RandomIds, SystemClock
 from gateway.drivers.tls import ClientContexts, ServerTls
 from gateway.flows.alarms import Alarms
+from gateway.flows.boxes import Boxes
 from gateway.flows.clock_watch import LegalClock
 from gateway.flows.diary import Diary
 from gateway.flows.effects import Lease, Leased
 from gateway.flows.expire import ExpireFlow
+from gateway.flows.filler import Filler
 from gateway.flows.holders import Holders
 from gateway.flows.index_update import INDEX, IndexUpdate, UpdateSettings
 from gateway.flows.index_watch import IndexWatch, WatchSettings
@@ -28,6 +30,7 @@ from gateway.flows.issue import Identity, Issuer
 from gateway.flows.letters import Writer
 from gateway.flows.local_domains import LocalDomains
 from gateway.flows.maildrops import Maildrops
+from gateway.flows.news import News
 from gateway.flows.outcomes import Protocol
 from gateway.flows.receive import ReceiveFlow
 from gateway.flows.recipients import Recipients
@@ -37,6 +40,7 @@ from gateway.flows.screening import Screen
 from gateway.flows.sessions import LiveSessions
 from gateway.flows.signin import SignIn
 from gateway.flows.submit import SubmitFlow
+from gateway.flows.upkeep import Upkeep
 from gateway.mailbox.pop3 import Pop3Server
 from gateway.points.ordinary import Ordinary
 from gateway.smtp.hardening import Budget
@@ -59,6 +63,10 @@ LOOKED_AT = timedelta(seconds=2)
 """How soon a new domain, a new index and a full disk are seen."""
 SCANNER_LOOKED_AT = timedelta(seconds=10)
 """How soon an outage of the virus scanner is seen, and its end, when no mail comes."""
+NEWS_LOOKED_AT = timedelta(seconds=0.5)
+"""How soon a session hears of what another node did to its mailbox."""
+DETAILS_SWEPT = timedelta(minutes=10)
+FORGOTTEN = timedelta(hours=6)
 SESSIONS_LOOKED_AT = timedelta(seconds=5)
 DIARY_WRITTEN = timedelta(seconds=5)
 DEADLINES_LOOKED_AT = timedelta(seconds=30)
@@ -104,6 +112,7 @@ class Parts:
             self.ids,
         )
         self._make_index_keepers()
+        self._make_boxes()
         self._make_flows()
         self._make_relay()
         self._make_servers()
@@ -133,6 +142,18 @@ class Parts:
                 most_signed=timedelta(days=settings.alarm_signed_days),
                 certificate=self.signer.certificate,
             ),
+        )
+
+    def _make_boxes(self) -> None:
+        self.news = News(self.storage)
+        self.filler = Filler(self.storage, self.news, self.clock, owner=self.lease.owner)
+        self.upkeep = Upkeep(self.storage, self.clock, terms.upkeep(self.settings))
+        self.boxes = Boxes(
+            storage=self.storage,
+            news=self.news,
+            clock=self.clock,
+            ids=self.ids,
+            capacity=terms.capacity(self.settings),
         )
 
     def _make_flows(self) -> None:
@@ -266,6 +287,9 @@ class Parts:
         if self.index_update is not None:
             self.ticks.every(UPDATES_LOOKED_AT, self.index_update.look, "index update", at_once=True)
         self.ticks.every(INDEX_WATCHED, self.index_watch.look, "index watch")
+        self.ticks.every(NEWS_LOOKED_AT, self.news.poll, "news")
+        self.ticks.every(DETAILS_SWEPT, self.filler.sweep, "details", at_once=True)
+        self.ticks.every(FORGOTTEN, self.upkeep.forget, "upkeep", at_once=True)
         self.ticks.every(SESSIONS_LOOKED_AT, self.live.sweep, "sessions")
         self.ticks.every(DIARY_WRITTEN, self.diary.write, "diary")
         self.ticks.every(DEADLINES_LOOKED_AT, self.expire, "deadlines")
@@ -282,6 +306,11 @@ class Parts:
         await self.room.look()
         if self.screen is not None:
             await self.screen.look()
+
+    def begin(self) -> None:
+        """Follow the mailboxes of this process, and work out what comes into them."""
+        self.news.start()
+        self.filler.start()
 
     async def answer(self, ports: Ports) -> None:
         """Let the servers answer on their ports."""

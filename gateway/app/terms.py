@@ -26,7 +26,9 @@ from gateway.flows.receive import ReceiveSettings
 from gateway.flows.relay import RelaySettings
 from gateway.flows.signin import SignInLimits
 from gateway.flows.submit import SubmitSettings
+from gateway.flows.upkeep import UpkeepSettings
 from gateway.mailbox.limits import MailboxLimits
+from gateway.points.box import Capacity
 from gateway.points.ordinary import Ordinary
 from gateway.points.relay import Pauses
 from gateway.points.screening import ScanPolicy
@@ -39,6 +41,7 @@ from providers.sealing import Signer
 
 __all__ = [
     "base_url",
+    "capacity",
     "clock_watch",
     "data_folder",
     "deadlines",
@@ -55,6 +58,7 @@ __all__ = [
     "smtp_limits",
     "submit_settings",
     "trust",
+    "upkeep",
 ]
 
 
@@ -213,6 +217,16 @@ def smtp_limits(settings: Settings) -> Limits:
         recipients_per_hour=limits.recipients_per_hour,
         recipients_per_day=limits.recipients_per_day,
     )
+
+
+def capacity(settings: Settings) -> Capacity:
+    """Of a mailbox that has none of its own."""
+    mailboxes = settings.mailboxes
+    return Capacity(mailboxes.quota_bytes or None, mailboxes.reserve_bytes)
+
+
+def upkeep(settings: Settings) -> UpkeepSettings:
+    return UpkeepSettings(expunged=timedelta(days=settings.mailboxes.expunged_days))
 
 
 def mailbox_limits(settings: Settings) -> MailboxLimits:

@@ -11,6 +11,7 @@ __all__ = [
     "ALERTED_AT",
     "FIRST_FOLDERS",
     "FREE",
+    "MAX_FOLDERS",
     "RECEIPTS",
     "Capacity",
     "FirstFolder",
@@ -18,7 +19,12 @@ __all__ = [
     "counts",
     "folder_name",
     "is_certified",
+    "is_folder_name",
 ]
+
+MAX_FOLDERS: Final = 1_000
+MAX_NAME: Final = 240  # characters
+MAX_LEVELS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,19 @@ class Capacity:
 def folder_name(folder: FirstFolder, language: str) -> str:
     """How a holder of this language calls it."""
     return folder.names.get(language, folder.key)
+
+
+def is_folder_name(name: str) -> bool:
+    """Whether a folder may be called so: levels that are not empty, without control characters; and no second inbox."""
+    levels = name.split("/")
+    return (
+        len(name) <= MAX_NAME
+        and len(levels) <= MAX_LEVELS
+        and all(levels)
+        and not any(character < " " or "\x7f" <= character <= "\x9f" for character in name)
+        and not any("\ud800" <= character <= "\udfff" for character in name)
+        and (name == "INBOX" or name.upper() != "INBOX")
+    )
 
 
 def counts(kind: str) -> bool:

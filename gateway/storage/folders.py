@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, case, delete, func, select, update
 from gateway.points.box import FIRST_FOLDERS, folder_name
 from gateway.points.marks import Mark
 from gateway.storage.batch import batch_of
-from gateway.storage.statements import Statement, insert_ignoring, insert_into
+from gateway.storage.statements import Statement, among, insert_ignoring, insert_into, numbers
 from gateway.storage.tables import folders, mailboxes, messages, subscriptions
 
 __all__ = [
@@ -22,13 +22,16 @@ __all__ = [
     "ensure_folder",
     "folder_named",
     "folder_of",
+    "hold",
     "list_folders",
     "modseqs",
+    "modseqs_of",
     "remove_folder",
     "rename_folder",
     "subscribe",
     "subscribed",
     "take_recent",
+    "used_bytes",
 ]
 
 
@@ -99,6 +102,9 @@ _CHANGE = Statement(
     .returning(mailboxes.c.modseq, mailboxes.c.last_uid, mailboxes.c.uid_validity, mailboxes.c.used_bytes)
 )
 _MODSEQ = Statement(select(mailboxes.c.modseq, mailboxes.c.uid_validity).where(mailboxes.c.id == bindparam("mailbox")))
+_MODSEQS = Statement(among(mailboxes.c.id, lambda these: select(mailboxes.c.id, mailboxes.c.modseq).where(these)))
+_HOLD = Statement(select(mailboxes.c.id).where(mailboxes.c.id == bindparam("mailbox")).with_for_update())
+_USED = Statement(select(mailboxes.c.used_bytes, mailboxes.c.quota_bytes).where(mailboxes.c.id == bindparam("mailbox")))
 _UNSEEN: Final = messages.c.flags.op("&")(int(Mark.SEEN)) == 0
 _COUNTS = Statement(
     select(
@@ -206,6 +212,22 @@ def modseqs(connection: Connection, mailbox_id: int) -> tuple[int, int]:
     if row is None:
         raise LookupError(f"no mailbox {mailbox_id}")
     return row[0], row[1]
+
+
+def modseqs_of(connection: Connection, mailbox_ids: Iterable[int]) -> list[tuple[int, int]]:
+    """Ids and modseqs of those of the mailboxes that are there."""
+    return [(row[0], row[1]) for row in _MODSEQS.all(connection, numbers(connection, mailbox_ids))]
+
+
+def hold(connection: Connection, mailbox_id: int) -> None:
+    """Let nobody else change a mailbox until the transaction ends."""
+    _HOLD.one(connection, {"mailbox": mailbox_id})
+
+
+def used_bytes(connection: Connection, mailbox_id: int) -> tuple[int, int | None]:
+    """How much a mailbox holds of what counts, and its own quota if it has one."""
+    row = _USED.one(connection, {"mailbox": mailbox_id})
+    return (0, None) if row is None else (row[0], row[1])
 
 
 def count_messages(connection: Connection, mailbox_id: int, wanted: Iterable[StoredFolder]) -> Mapping[int, Counts]:

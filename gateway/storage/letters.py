@@ -10,26 +10,31 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, bindparam, delete, insert, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, delete, func, insert, select, update
 
 from gateway.points.box import counts
 from gateway.storage.folders import change_box
+from gateway.storage.mailboxes import free
 from gateway.storage.statements import Row, Statement, among, insert_ignoring, numbers
-from gateway.storage.tables import expunged, folders, mailboxes, messages
+from gateway.storage.tables import expunged, folders, messages
 from gateway.storage.values import micros
 
 __all__ = [
     "MARKED",
     "Copy",
     "Letter",
+    "body_ids",
     "copy",
     "expunge",
+    "first_without",
     "forget_expunged",
+    "highest_uid",
     "letters",
     "letters_since",
     "move",
     "remove",
     "set_flags",
+    "some_ids",
     "uids",
     "vanished_since",
 ]
@@ -57,6 +62,17 @@ _STATE = (messages.c.uid, messages.c.modseq, messages.c.flags, messages.c.keywor
 _UIDS = Statement(select(messages.c.uid).where(*_HERE).order_by(messages.c.uid))
 _ALL = Statement(select(*_STATE).where(*_HERE).order_by(messages.c.uid))
 _SOME = Statement(among(messages.c.uid, lambda these: select(*_STATE).where(*_HERE, these).order_by(messages.c.uid)))
+_BODIES = Statement(
+    among(
+        messages.c.uid,
+        lambda these: select(messages.c.uid, messages.c.body_id).where(*_HERE, these).order_by(messages.c.uid),
+    )
+)
+_FIRST_WITHOUT = Statement(
+    select(func.min(messages.c.uid)).where(*_HERE, messages.c.flags.op("&")(bindparam("mark")) == 0)
+)
+_SOME_IDS = Statement(select(messages.c.id).where(*_HERE).order_by(messages.c.uid).limit(bindparam("most")))
+_HIGHEST = Statement(select(func.max(messages.c.uid)).where(*_HERE))
 _SINCE = Statement(select(*_STATE).where(*_HERE, messages.c.modseq > bindparam("since")).order_by(messages.c.uid))
 _GONE = Statement(
     select(expunged.c.first_uid, expunged.c.last_uid).where(
@@ -140,11 +156,6 @@ _STILL_THERE = Statement(
         lambda these: select(messages.c.body_id).where(messages.c.mailbox_id == bindparam("mailbox"), these).distinct(),
     )
 )
-_FREE = Statement(
-    update(mailboxes)
-    .where(mailboxes.c.id == bindparam("mailbox"))
-    .values(used_bytes=mailboxes.c.used_bytes - bindparam("bytes"))
-)
 _LOG = insert_ignoring(expunged)
 _LEFT = Statement(
     update(folders)
@@ -193,6 +204,30 @@ def letters(connection: Connection, mailbox_id: int, folder: str, wanted: Collec
     if wanted is None:
         return _ALL.all(connection, values)
     return _SOME.all(connection, values | numbers(connection, wanted))
+
+
+def body_ids(connection: Connection, mailbox_id: int, folder: str, wanted: Collection[int]) -> dict[int, int]:
+    """The bodies of those of these messages that are there, by UID."""
+    values = {"mailbox": mailbox_id, "here": folder} | numbers(connection, wanted)
+    return {row[0]: row[1] for row in _BODIES.all(connection, values)}
+
+
+def first_without(connection: Connection, mailbox_id: int, folder: str, mark: int) -> int | None:
+    """The lowest UID of a message without ``mark``."""
+    row = _FIRST_WITHOUT.one(connection, {"mailbox": mailbox_id, "here": folder, "mark": mark})
+    return None if row is None else row[0]
+
+
+def highest_uid(connection: Connection, mailbox_id: int, folder: str) -> int:
+    """The highest UID of a message that is there; 0 if there is none."""
+    row = _HIGHEST.one(connection, {"mailbox": mailbox_id, "here": folder})
+    return 0 if row is None or row[0] is None else int(row[0])
+
+
+def some_ids(connection: Connection, mailbox_id: int, folder: str, limit: int) -> list[int]:
+    """Ids of the first messages of a folder."""
+    rows = _SOME_IDS.all(connection, {"mailbox": mailbox_id, "here": folder, "most": limit})
+    return [row[0] for row in rows]
 
 
 def letters_since(connection: Connection, mailbox_id: int, folder: str, modseq: int) -> list[Row]:
@@ -330,7 +365,7 @@ def _free(connection: Connection, mailbox_id: int, bodies: dict[int, int]) -> No
     left = _STILL_THERE.all(connection, {"mailbox": mailbox_id} | numbers(connection, bodies))
     freed = sum(bodies.values()) - sum(bodies[body] for (body,) in left)
     if freed:
-        _FREE.run(connection, {"mailbox": mailbox_id, "bytes": freed})
+        free(connection, mailbox_id, freed)
 
 
 def _log(connection: Connection, mailbox_id: int, folder: str, gone: Sequence[int], modseq: int, at: datetime) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "StoredMessage",
     "deliver",
     "find",
+    "free",
     "mark_sent",
     "pop3_listing",
     "sent_token",
@@ -101,6 +102,11 @@ _COUNT = Statement(
         used_bytes=mailboxes.c.used_bytes + bindparam("bytes"),
     )
     .returning(mailboxes.c.last_uid, mailboxes.c.modseq, mailboxes.c.used_bytes, mailboxes.c.receipts_in_inbox)
+)
+_FREE = Statement(
+    update(mailboxes)
+    .where(mailboxes.c.id == bindparam("mailbox"))
+    .values(used_bytes=mailboxes.c.used_bytes - bindparam("bytes"))
 )
 _FOLDER = Statement(
     select(folders.c.key).where(
@@ -262,6 +268,11 @@ def pop3_listing(connection: Connection, mailbox_id: int) -> list[ListedMessage]
 def find(connection: Connection, mailbox_id: int, token: str) -> StoredMessage | None:
     row = _FIND.one(connection, {"mailbox": mailbox_id, "token": token})
     return _message(row) if row else None
+
+
+def free(connection: Connection, mailbox_id: int, size: int) -> None:
+    """Count so many bytes less in a mailbox."""
+    _FREE.run(connection, {"mailbox": mailbox_id, "bytes": size})
 
 
 def mark_sent(connection: Connection, pec_msgid: str, mark: Mark) -> None:

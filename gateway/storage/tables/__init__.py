@@ -4,8 +4,10 @@ Instants are microseconds of UTC (``values``). A change here goes with a step in
 """
 
 from gateway.storage.tables.access import account_terms, last_sign_ins, sign_in_places
+from gateway.storage.tables.boxes import mailbox_days, rules, sent_appends
 from gateway.storage.tables.certified import certified_messages, certified_recipients, submissions
 from gateway.storage.tables.columns import metadata
+from gateway.storage.tables.details import detail_fill, message_details, message_words
 from gateway.storage.tables.fetched import downloads
 from gateway.storage.tables.legal import register, register_chain, register_links
 from gateway.storage.tables.mail import expunged, folders, keywords, messages, subscriptions
@@ -30,14 +32,18 @@ __all__ = [
     "chunk_sets",
     "content_chunks",
     "contents",
+    "detail_fill",
     "domains",
     "downloads",
     "expunged",
     "folders",
     "keywords",
     "last_sign_ins",
+    "mailbox_days",
     "mailbox_policies",
     "mailboxes",
+    "message_details",
+    "message_words",
     "messages",
     "metadata",
     "outbox",
@@ -47,6 +53,8 @@ __all__ = [
     "register",
     "register_chain",
     "register_links",
+    "rules",
+    "sent_appends",
     "sign_in_places",
     "submissions",
     "subscriptions",

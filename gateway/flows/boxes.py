@@ -1,0 +1,369 @@
+"""Boxes for programs that keep folders: what an IMAP session does, done in storage (``gateway.mailbox.imap.store``).
+
+Every read and every change names the holder's own mailbox (promise 6).
+"""
+
+from array import array
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection
+
+from gateway.drivers.sources import Clock, Ids
+from gateway.flows import boxfolders, boxwords
+from gateway.flows.boxsearch import needs_details, search
+from gateway.flows.boxwords import FlagWords
+from gateway.flows.news import Follower, News
+from gateway.flows.outcomes import Holder
+from gateway.flows.workout import work_out_all
+from gateway.points.box import Capacity
+from gateway.points.boxes import (
+    Addition,
+    BoxRefused,
+    Changes,
+    Copied,
+    Details,
+    FlagChange,
+    Folder,
+    Found,
+    Opened,
+    Query,
+    Quota,
+    Section,
+    SpecialUse,
+    Status,
+    Stored,
+    Want,
+    Why,
+)
+from gateway.points.marks import Mark
+from gateway.storage import content, details, folders, letters
+from gateway.storage.appends import append
+from gateway.storage.engine import Storage
+from gateway.storage.sink import ContentSink
+from gateway.storage.values import instant
+from receipts.octets import Octets
+from receipts.outline import Place
+
+__all__ = ["Boxes", "HeldBox"]
+
+T = TypeVar("T")
+FILLED_AT_ONCE: Final = 1_000
+COLUMNS: Final = {
+    Want.DATE_AND_SIZE: ("at", "size"),
+    Want.ENVELOPE: ("envelope",),
+    Want.BODY: ("body",),
+    Want.STRUCTURE: ("structure",),
+    Want.HEADER: ("header",),
+    Want.SECTIONS: ("places",),
+}
+WORKED_OUT: Final = frozenset({"envelope", "body", "structure", "header", "places"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shared:
+    storage: Storage
+    news: News
+    clock: Clock
+    ids: Ids
+    capacity: Capacity
+
+
+class Boxes:
+    """Opens the boxes of those who signed in.
+
+    Args:
+        capacity: of a box that has none of its own.
+    """
+
+    def __init__(self, *, storage: Storage, news: News, clock: Clock, ids: Ids, capacity: Capacity) -> None:
+        self._shared = _Shared(storage=storage, news=news, clock=clock, ids=ids, capacity=capacity)
+
+    async def __call__(self, holder: Holder) -> "HeldBox":
+        """The holder's box. Raises TemporaryError when storage is away."""
+        return HeldBox(self._shared, holder, await self._shared.news.follow(holder.mailbox_id))
+
+
+class HeldBox:
+    """The box of one holder, for one session; what its methods promise stands with ``store.Box``."""
+
+    def __init__(self, shared: _Shared, holder: Holder, follower: Follower) -> None:
+        self._storage = shared.storage
+        self._shared = shared
+        self._holder = holder
+        self._mailbox_id = holder.mailbox_id
+        self._follower = follower
+        self._keys: dict[int, str] = {}  # of folders, by id: they never change
+        self._words = FlagWords(holder.mailbox_id)
+
+    # Folders.
+
+    async def folders(self) -> Sequence[Folder]:
+        return await self._storage.read(lambda connection: boxfolders.listed(connection, self._mailbox_id))
+
+    async def create(self, names: Sequence[str], use: SpecialUse | None, /) -> None:
+        await self._storage.write(lambda connection: boxfolders.create(connection, self._mailbox_id, names, use))
+
+    async def delete(self, name: str, /) -> None:
+        at = self._shared.clock.now()
+        while not await self._storage.write(
+            lambda connection: boxfolders.delete_some(connection, self._mailbox_id, name, at)
+        ):
+            continue
+
+    async def rename(self, old: str, new: str, above: Sequence[str], /) -> None:
+        at = self._shared.clock.now()
+        await self._storage.write(
+            lambda connection: boxfolders.rename(connection, self._mailbox_id, old, new, above, at)
+        )
+
+    async def subscribe(self, name: str, on: bool, /) -> None:
+        await self._storage.write(lambda connection: boxfolders.subscribe(connection, self._mailbox_id, name, on=on))
+
+    async def status(self, names: Sequence[str], /) -> Mapping[str, Status]:
+        return await self._storage.read(lambda connection: boxfolders.statuses(connection, self._mailbox_id, names))
+
+    async def quota(self) -> Quota:
+        used, own = await self._storage.read(lambda connection: folders.used_bytes(connection, self._mailbox_id))
+        return Quota(used, self._shared.capacity.quota if own is None else own or None)
+
+    # A folder.
+
+    async def open(self, name: str, /, *, read_only: bool) -> Opened:
+        def question(connection: Connection) -> Opened:
+            folder = boxfolders.named(connection, self._mailbox_id, name)
+            modseq, uid_validity = folders.modseqs(connection, self._mailbox_id)
+            present = array("q", letters.uids(connection, self._mailbox_id, folder.key))
+            self._words.load(connection)
+            return Opened(
+                folder_id=folder.id,
+                name=folder.name,
+                uid_validity=uid_validity,
+                uid_next=max(folder.highest_uid, present[-1] if present else 0) + 1,
+                modseq=modseq,
+                uids=present,
+                first_unseen=letters.first_without(connection, self._mailbox_id, folder.key, Mark.SEEN),
+                recent_from=folder.recent_from,
+                flags=self._words.names(),
+                may_write=True,
+            )
+
+        opened = await self._storage.read(question)
+        if read_only or opened.recent_from >= opened.uid_next:
+            return opened
+        taken = await self._take_recent(opened.folder_id, opened.uid_next)
+        return opened if taken == opened.recent_from else boxwords.with_recent(opened, taken)
+
+    async def take_recent(self, folder_id: int, /) -> int:
+        folder, status = await self._storage.read(lambda connection: self._next_uid(connection, folder_id))
+        return await self._take_recent(folder, status)
+
+    async def changes(self, folder_id: int, since: int, /) -> Changes:
+        def question(connection: Connection) -> Changes:
+            modseq, _ = folders.modseqs(connection, self._mailbox_id)
+            key = self._key(connection, folder_id)
+            rows = letters.letters_since(connection, self._mailbox_id, key, since)
+            folder = folders.folder_of(connection, self._mailbox_id, folder_id)
+            known = folder is None or since >= folder.log_from
+            gone = letters.vanished_since(connection, self._mailbox_id, key, since) if known else None
+            return Changes(
+                modseq=modseq,
+                rows=self._words.rows(connection, rows),
+                vanished=gone,
+                uid_next=self._next_uid(connection, folder_id)[1],
+            )
+
+        return await self._storage.read(question)
+
+    async def details(self, folder_id: int, uids: Sequence[int], want: Want, /) -> Sequence[Details]:
+        columns = [name for asked, names in COLUMNS.items() if asked in want for name in names]
+        zone = self._shared.clock.now().tzinfo
+        if WORKED_OUT.intersection(columns):
+            await self._work_out(folder_id, uids)
+
+        def question(connection: Connection) -> list[Details]:
+            key = self._key(connection, folder_id)
+            rows = details.read_columns(connection, self._mailbox_id, key, uids, columns)
+            self._words.load(connection)
+            return [self._details(row, columns, zone) for row in rows]
+
+        return await self._storage.read(question)
+
+    async def bodies(self, folder_id: int, uids: Sequence[int], /) -> Mapping[int, Octets]:
+        def question(connection: Connection) -> dict[int, Octets]:
+            key = self._key(connection, folder_id)
+            found = letters.body_ids(connection, self._mailbox_id, key, uids)
+            return dict(zip(found, content.load_many(connection, list(found.values())), strict=True))
+
+        return await self._storage.read(question)
+
+    async def store(
+        self,
+        folder_id: int,
+        uids: Sequence[int],
+        change: FlagChange,
+        flags: Collection[str],
+        /,
+        *,
+        unchanged_since: int | None = None,
+    ) -> Stored:
+        def transaction(connection: Connection) -> tuple[list[Any], list[int]]:
+            key = self._key(connection, folder_id)
+            modseq = folders.change_box(connection, self._mailbox_id)[0]
+            bits = boxwords.bits(connection, self._mailbox_id, change, flags)
+            modified: list[int] = []
+            if unchanged_since is not None:
+                before = letters.letters(connection, self._mailbox_id, key, uids)
+                modified = [row[0] for row in before if row[1] > unchanged_since]
+            left = [uid for uid in uids if uid not in set(modified)] if modified else uids
+            letters.set_flags(connection, self._mailbox_id, key, left, modseq=modseq, **bits)
+            return letters.letters(connection, self._mailbox_id, key, left), modified
+
+        rows, modified = await self._storage.write(transaction)
+        return Stored(await self._storage.read(lambda connection: self._words.rows(connection, rows)), modified)
+
+    async def copy(self, folder_id: int, uids: Sequence[int], target: str, /) -> Copied:
+        def transaction(connection: Connection) -> list[letters.Copy]:
+            folders.hold(connection, self._mailbox_id)
+            key = self._key(connection, folder_id)
+            there = boxfolders.named(connection, self._mailbox_id, target).key
+            return letters.copy(connection, self._mailbox_id, key, uids, there, self._tokens())
+
+        return await self._copied(transaction)
+
+    async def move(self, folder_id: int, uids: Sequence[int], target: str, /) -> Copied:
+        at = self._shared.clock.now()
+
+        def transaction(connection: Connection) -> list[letters.Copy]:
+            folders.hold(connection, self._mailbox_id)
+            key = self._key(connection, folder_id)
+            there = boxfolders.named(connection, self._mailbox_id, target).key
+            return letters.move(connection, self._mailbox_id, key, uids, there, at)
+
+        return await self._copied(transaction)
+
+    async def expunge(self, folder_id: int, uids: Sequence[int] | None, /) -> Sequence[int]:
+        at, mark, gone = self._shared.clock.now(), Mark.DELETED, list[int]()
+
+        def transaction(connection: Connection) -> list[int]:
+            folders.hold(connection, self._mailbox_id)
+            key = self._key(connection, folder_id)
+            return letters.expunge(connection, self._mailbox_id, key, uids, mark, at)
+
+        while True:
+            some = await self._storage.write(transaction)
+            gone += some
+            if len(some) < letters.MARKED:
+                return sorted(gone)
+
+    async def search(self, folder_id: int, query: Query, /) -> Found:
+        if needs_details(query):
+            await self._work_out(folder_id, None)
+        now = self._shared.clock.now()
+
+        def question(connection: Connection) -> Found:
+            key = self._key(connection, folder_id)
+            self._words.load(connection)
+            return search(connection, self._mailbox_id, key, query, self._words, now)
+
+        return await self._storage.read(question)
+
+    def open_sink(self) -> ContentSink:
+        return ContentSink(self._storage, self._shared.clock.now)
+
+    async def append(self, name: str, added: Sequence[Addition], /) -> tuple[int, Sequence[int]]:
+        now, capacity = self._shared.clock.now(), self._shared.capacity
+        new = [boxwords.appended(addition, self._shared.ids.token(), now) for addition in added]
+
+        def transaction(connection: Connection) -> tuple[int, Sequence[int]]:
+            _, _, uid_validity, used = folders.change_box(connection, self._mailbox_id)
+            folder = boxfolders.named(connection, self._mailbox_id, name)
+            _, own = folders.used_bytes(connection, self._mailbox_id)
+            quota = capacity.quota if own is None else own or None
+            keywords = [boxwords.keyword_bits(connection, self._mailbox_id, one.words) for one in new]
+            return uid_validity, append(
+                connection,
+                self._holder.account_id,
+                self._mailbox_id,
+                folder,
+                new,
+                keywords,
+                room=None if quota is None else quota - used,
+            )
+
+        return await self._storage.write(transaction, size=sum(one.message.size for one in new))
+
+    # News.
+
+    @property
+    def modseq(self) -> int:
+        return self._follower.modseq
+
+    async def changed(self, since: int, /) -> int:
+        return await self._follower.changed(since)
+
+    async def close(self) -> None:
+        self._follower.close()
+
+    async def _work_out(self, folder_id: int, uids: Sequence[int] | None) -> None:
+        """Let there be details of these messages, or of a whole folder, where the filler has not come to them yet."""
+
+        def missing(connection: Connection) -> Any:
+            key = self._key(connection, folder_id)
+            if uids is None:
+                return details.without_details_in(connection, self._mailbox_id, key, FILLED_AT_ONCE)
+            return details.without_details(connection, self._mailbox_id, key, uids)
+
+        while rows := await self._storage.read(missing):
+            await work_out_all(self._storage, rows)
+            if uids is not None or len(rows) < FILLED_AT_ONCE:
+                return
+
+    async def _take_recent(self, folder_id: int, uid_next: int) -> int:
+        return await self._storage.write(
+            lambda connection: folders.take_recent(connection, self._mailbox_id, folder_id, uid_next)
+        )
+
+    async def _copied(self, transaction: Callable[[Connection], list[letters.Copy]]) -> Copied:
+        copies = await self._storage.write(transaction)
+        _, uid_validity = await self._storage.read(partial(folders.modseqs, mailbox_id=self._mailbox_id))
+        return Copied(uid_validity, [(one.old_uid, one.new_uid) for one in copies])
+
+    def _key(self, connection: Connection, folder_id: int) -> str:
+        """What stands with the messages of a folder; of one that was deleted too, if this session has seen it."""
+        key = self._keys.get(folder_id)
+        if key is None:
+            folder = folders.folder_of(connection, self._mailbox_id, folder_id)
+            if folder is None:
+                raise BoxRefused(Why.NO_FOLDER)
+            key = self._keys[folder_id] = folder.key
+        return key
+
+    def _next_uid(self, connection: Connection, folder_id: int) -> tuple[int, int]:
+        """The folder's id, and the lowest UID that no message of it has had."""
+        key = self._key(connection, folder_id)
+        folder = folders.folder_of(connection, self._mailbox_id, folder_id)
+        highest = letters.highest_uid(connection, self._mailbox_id, key)
+        return folder_id, max(highest, folder.highest_uid if folder else 0) + 1
+
+    def _details(self, row: Any, columns: Sequence[str], zone: tzinfo | None) -> Details:
+        found = Details(row=self._words.row(row))
+        for name, value in zip(columns, row[4:], strict=True):
+            if name == "at":
+                found.at = instant(value).astimezone(zone)
+            elif name == "places":
+                found.sections = () if value is None else [_section(place) for place in details.places_of(value)]
+            elif value is not None:
+                setattr(found, name, value if name == "size" else bytes(value))
+        return found
+
+    def _tokens(self) -> Iterator[str]:
+        while True:
+            yield self._shared.ids.token()
+
+
+def _section(place: Place) -> Section:
+    return Section(place.path, place.start, place.body, place.stop, place.inner)

@@ -1,0 +1,111 @@
+"""Flags as programs write them, and as they stand in storage: marks that all boxes know, keywords of one box."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from gateway.points.boxes import Addition, BoxRefused, FlagChange, Opened, Row, Why
+from gateway.points.marks import NAMES, RESERVED, marks_of
+from gateway.storage import keywords
+from gateway.storage.appends import Appended
+from receipts.identifiers import is_msgid
+from receipts.scanner import scan_header
+
+__all__ = ["FlagWords", "appended", "bits", "keyword_bits", "with_recent"]
+
+ALL: Final = -1
+KINDS: Final = 10_000
+"""Different sets of flags of one box that are remembered."""
+
+
+class FlagWords:
+    """The flags of one box's messages in words; each set of flags is made once."""
+
+    def __init__(self, mailbox_id: int) -> None:
+        self._mailbox_id = mailbox_id
+        self._own: dict[int, str] = {}
+        self._known: dict[tuple[int, int], frozenset[str]] = {}
+
+    def load(self, connection: Connection) -> None:
+        """See which keywords the box has now."""
+        own = keywords.keyword_names(connection, self._mailbox_id)
+        if own != self._own:
+            self._own, self._known = own, {}
+
+    def names(self) -> list[str]:
+        """The keywords that the box knows, its own last."""
+        return [name for name in NAMES.values() if not name.startswith("\\")] + list(self._own.values())
+
+    def rows(self, connection: Connection, rows: Iterable[Sequence[Any]]) -> list[Row]:
+        """``storage.letters`` rows as programs see them."""
+        self.load(connection)
+        return [self.row(row) for row in rows]
+
+    def row(self, row: Sequence[Any]) -> Row:
+        """One such row, with the keywords that were loaded."""
+        flags = self._known.get((row[2], row[3]))
+        if flags is None:
+            flags = self._words(row[2], row[3])
+        return Row(row[0], row[1], flags)
+
+    def mask(self, flag: str) -> tuple[int, int]:
+        """The bit of a flag among the marks, or among the box's own keywords; neither for one that is not known."""
+        marks, others = marks_of((flag,))
+        own = next((1 << bit for bit, name in self._own.items() if others and name.lower() == others[0].lower()), 0)
+        return int(marks), own
+
+    def _words(self, marks: int, own: int) -> frozenset[str]:
+        names = {name for mark, name in NAMES.items() if marks & mark}
+        names |= {name for bit, name in self._own.items() if own >> bit & 1}
+        if len(self._known) >= KINDS:
+            self._known.clear()
+        return self._known.setdefault((marks, own), frozenset(names))
+
+
+def bits(connection: Connection, mailbox_id: int, change: FlagChange, flags: Collection[str]) -> dict[str, int]:
+    """A change of flags as ``letters.set_flags`` wants it. What the service says of a message stays.
+
+    Raises:
+        BoxRefused: the box knows as many keywords as it can.
+    """
+    marks, others = marks_of(flags)
+    marks &= ~RESERVED
+    own = keyword_bits(connection, mailbox_id, others, add=change is not FlagChange.REMOVE)
+    match change:
+        case FlagChange.ADD:
+            return {"keep": ALL, "add": int(marks), "keep_keywords": ALL, "add_keywords": own}
+        case FlagChange.REMOVE:
+            return {"keep": ~int(marks), "add": 0, "keep_keywords": ~own, "add_keywords": 0}
+        case FlagChange.REPLACE:
+            return {"keep": int(RESERVED), "add": int(marks), "keep_keywords": 0, "add_keywords": own}
+
+
+def keyword_bits(connection: Connection, mailbox_id: int, names: Iterable[str], *, add: bool = True) -> int:
+    try:
+        return keywords.bits_for(connection, mailbox_id, names, add=add)
+    except keywords.TooManyKeywords as error:
+        raise BoxRefused(Why.LIMIT) from error
+
+
+def appended(addition: Addition, token: str, now: datetime) -> Appended:
+    """A message that a program puts into a folder. It is of the ordinary kind, whatever it says it is."""
+    marks, words = marks_of(addition.flags)
+    field = scan_header(addition.message).first("Message-ID")
+    msgid = None if field is None else field.text
+    return Appended(
+        message=addition.message,
+        token=token,
+        marks=marks & ~RESERVED,
+        words=words,
+        at=addition.at or now,
+        now=now,
+        msgid=msgid if msgid is not None and is_msgid(msgid) else None,
+    )
+
+
+def with_recent(opened: Opened, recent_from: int) -> Opened:
+    """The same folder with other messages recent."""
+    return replace(opened, recent_from=recent_from)
