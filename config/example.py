@@ -48,6 +48,7 @@ SAMPLES: Mapping[str, str | int] = {  # values for what has no default, by the d
     "clients.pop3s_port": 995,
     "clients.https_port": 443,
     "antivirus.socket": "/run/clamav/clamd.ctl",
+    "legal_register.tsa_ca_file": "tsa-ca.pem",
     "log.file": "/var/log/ceralacca/gateway.log",
 }
 SHOWN_BY_DEFAULT = frozenset({"signing.certificate_file"})  # what most installations need to set

@@ -77,7 +77,9 @@ def _type_words(annotation: Any) -> str:
     text = str(annotation)
     if "Endpoint" in text:
         return "list of `host:port`"
-    return "tables" if "RouteSettings" in text else "file name"
+    if "RouteSettings" in text:
+        return "tables"
+    return "list of texts" if text.startswith("tuple[") else "file name"
 
 
 def _bound(item: Any) -> str:

@@ -14,6 +14,7 @@ from config.clock import ClockSettings
 from config.deadlines import DeadlineSettings
 from config.index import IndexSettings
 from config.mailboxes import MailboxSettings
+from config.register import RegisterSettings
 from config.section import Section
 from config.values import (
     HIGHEST_PORT,
@@ -36,6 +37,7 @@ __all__ = [
     "LogSettings",
     "PolicySettings",
     "ProviderSettings",
+    "RegisterSettings",
     "RelaySettings",
     "RouteSettings",
     "Settings",
@@ -319,6 +321,7 @@ class Settings(BaseSettings):
     policy: PolicySettings = PolicySettings()
     antivirus: AntivirusSettings = AntivirusSettings()
     clients: ClientSettings = ClientSettings()
+    legal_register: RegisterSettings = RegisterSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -34,7 +34,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {  # name: where it is, first line of 
         "gateway.commands.alarms:alarms",
         "List what an operator must see now; exit code 1 if something stands.",
     ),
-    "register": ("gateway.commands.register:app", "Check the legal register."),
+    "register": (
+        "gateway.commands.register:app",
+        "Check the legal register, close its days, extract from it, count.",
+    ),
     "check-config": ("gateway.commands.config:check_config", "Say everything that is wrong with a configuration."),
     "example-config": (
         "gateway.commands.config:example_config",

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from config.settings import Settings
-from gateway.app import terms
+from gateway.app import registers, terms
 from gateway.app.ports import Ports
 from gateway.drivers.dialer import Dialer
 from gateway.drivers.profiles import sign_profile
@@ -113,6 +113,8 @@ class Parts:
         )
         self._make_index_keepers()
         self._make_boxes()
+        self.closing = registers.closing(settings, storage, self.clock, self.signer, self.alarms, owner)
+        self.removal = registers.removal(settings, storage, self.clock)
         self._make_flows()
         self._make_relay()
         self._make_servers()
@@ -290,6 +292,8 @@ class Parts:
         self.ticks.every(NEWS_LOOKED_AT, self.news.poll, "news")
         self.ticks.every(DETAILS_SWEPT, self.filler.sweep, "details", at_once=True)
         self.ticks.every(FORGOTTEN, self.upkeep.forget, "upkeep", at_once=True)
+        self.ticks.every(registers.CLOSING_LOOKED_AT, self.closing, "closing")
+        self.ticks.every(registers.REMOVAL_EVERY, self.removal, "removal")
         self.ticks.every(SESSIONS_LOOKED_AT, self.live.sweep, "sessions")
         self.ticks.every(DIARY_WRITTEN, self.diary.write, "diary")
         self.ticks.every(DEADLINES_LOOKED_AT, self.expire, "deadlines")

@@ -59,6 +59,7 @@ def file_faults(settings: Settings) -> Iterator[Fault]:
         "index.ca_file": index.ca_file,
         "index.client_certificate_file": index.client_certificate_file,
         "index.client_ca_file": index.client_ca_file,
+        "legal_register.tsa_ca_file": settings.legal_register.tsa_ca_file,
         "relay.tls_ca_file": relay.tls_ca_file,
         **{f"relay.routes.{number}.tls_ca_file": route.tls_ca_file for number, route in enumerate(relay.routes)},
     }

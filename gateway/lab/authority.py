@@ -163,6 +163,14 @@ class Authority:
         builder = builder.add_extension(x509.ExtendedKeyUsage(EMAIL_PROTECTION), critical=False)
         return Issued(key, _signed(builder, self.root.key))
 
+    def time_stamper(self) -> Issued:
+        """Who stamps time; straight under the root."""
+        key = new_key(KeyKind.EC_P256)
+        builder = self._leaf(key, _name(ORGANISATION, "Ceralacca Lab Time Stamps"), self.root, None)
+        builder = builder.add_extension(_key_usage(digital_signature=True), critical=True)
+        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
+        return Issued(key, _signed(builder, self.root.key))
+
     def save(self, directory: Path) -> None:
         """Write both CAs, keys for their owner alone; what is there already is replaced."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -6,27 +6,22 @@ what has been committed.
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, exists, func, or_, select, update
 
-from gateway.storage.register import HASHED, hash_of
 from gateway.storage.statements import Statement, insert_into
 from gateway.storage.tables import register, register_chain, register_links
 from gateway.storage.values import micros
 
-__all__ = ["GENESIS", "Audit", "is_behind", "link", "link_of", "verify"]
+__all__ = ["GENESIS", "end_of", "is_behind", "link", "link_of", "unlinked"]
 
 GENESIS: Final = bytes(32)
 """The link before the first one."""
 LEASED: Final = timedelta(seconds=30)
 LATE: Final = timedelta(seconds=20) // timedelta(microseconds=1)
 """How long after a row was linked one with a lower id may still be committed (PostgreSQL)."""
-READ_AT_ONCE: Final = 2_000
-MOST_FAULTS: Final = 100
 
 _STATE = (
     register_chain.c.position,
@@ -66,26 +61,6 @@ _MOVE = Statement(
 )
 
 
-@dataclass(slots=True)
-class Audit:
-    """What a walk along the whole register found."""
-
-    rows: int = 0
-    links: int = 0
-    faults: list[str] = field(default_factory=list)
-    """What is wrong, the first hundred of it."""
-    unlinked: list[int] = field(default_factory=list)
-    """Rows that no link holds yet: the tail of the last second, or what a chainer that stands still leaves."""
-
-    @property
-    def whole(self) -> bool:
-        return not self.faults
-
-    def add(self, fault: str) -> None:
-        if len(self.faults) < MOST_FAULTS:
-            self.faults.append(fault)
-
-
 def link(connection: Connection, owner: str, now: datetime, *, limit: int = 10_000, sweep: bool = False) -> int:
     """Link committed rows to the chain; how many, 0 also while another node has the lease.
 
@@ -122,25 +97,15 @@ def is_behind(connection: Connection, before: datetime) -> bool:
     return _LEFT_BEHIND.one(connection, {"before": micros(before)}) is not None
 
 
-def verify(connection: Connection) -> Audit:
-    """Check every row against its hash, and every link against its row and the link before it."""
-    audit = Audit()
-    position, last = 0, GENESIS
-    for row in _linked_rows(connection):
-        position += 1
-        audit.links += 1
-        if row["position"] != position:
-            audit.add(f"links {position} to {row['position'] - 1} are missing")
-            position = row["position"]
-        if row["id"] is None:
-            audit.add(f"row {row['register_id']} is missing (link {position})")
-        else:
-            audit.rows += 1
-            _check(audit, row, link_of(last, position, hash_of(row)))
-        last = bytes(row["link"])
-    _check_end(connection, audit, position, last)
-    _check_tail(connection, audit)
-    return audit
+def unlinked(connection: Connection, after: int, *, limit: int) -> list[int]:
+    """Ids, above ``after``, of rows that no link holds yet."""
+    return [row[0] for row in _UNLINKED.all(connection, {"below": after, "most": limit})]
+
+
+def end_of(connection: Connection) -> tuple[int, bytes]:
+    """Where the chain ends by its own account: position and link of its last row."""
+    chain = _LOOK.one(connection, {})
+    return (0, GENESIS) if chain is None else (chain[0], bytes(chain[1]))
 
 
 def link_of(last: bytes, position: int, row_hash: bytes) -> bytes:
@@ -149,46 +114,3 @@ def link_of(last: bytes, position: int, row_hash: bytes) -> bytes:
 
 def _waiting(connection: Connection, chain: Any, limit: int, *, sweep: bool) -> list[Any]:
     return _UNLINKED.all(connection, {"below": 0 if sweep else chain[2], "most": limit})
-
-
-def _check(audit: Audit, row: Any, expected: bytes) -> None:
-    if hash_of(row) != bytes(row["hash"]):
-        audit.add(f"row {row['id']} was changed")
-    elif expected != bytes(row["link"]):
-        audit.add(f"link {row['position']} does not hold row {row['id']}")
-
-
-def _check_end(connection: Connection, audit: Audit, position: int, last: bytes) -> None:
-    chain = _LOOK.one(connection, {})
-    if chain is None or (chain[0], bytes(chain[1])) != (position, last):
-        audit.add(f"the chain does not end at link {position}, where its last link is")
-
-
-def _check_tail(connection: Connection, audit: Audit) -> None:
-    """The rows without a link: each against its hash."""
-    below = 0
-    while rows := _UNLINKED.all(connection, {"below": below, "most": READ_AT_ONCE}):
-        ids = [row[0] for row in rows]
-        for row in connection.execute(
-            select(register).where(register.c.id.in_(ids)).order_by(register.c.id)
-        ).mappings():
-            audit.rows += 1
-            audit.unlinked.append(row["id"])
-            if hash_of(row) != bytes(row["hash"]):
-                audit.add(f"row {row['id']} was changed")
-        below = ids[-1]
-
-
-def _linked_rows(connection: Connection) -> Iterator[Any]:
-    """Links in order, each with its row or with nothing."""
-    columns = (register_links.c.position, register_links.c.register_id, register_links.c.link)
-    query = (
-        select(*columns, register.c.id, register.c.hash, *(register.c[name] for name in HASHED))
-        .select_from(register_links.outerjoin(register, register.c.id == register_links.c.register_id))
-        .order_by(register_links.c.position)
-        .limit(READ_AT_ONCE)
-    )
-    after = 0
-    while rows := connection.execute(query.where(register_links.c.position > after)).mappings().all():
-        yield from rows
-        after = rows[-1]["position"]

@@ -15,7 +15,18 @@ from gateway.storage.tables import register
 from gateway.storage.values import clean, instant, micros
 from receipts.records import record
 
-__all__ = ["HASHED", "Event", "RegisterEntry", "RegisterRow", "append", "hash_of", "rows_about", "rows_of"]
+__all__ = [
+    "HASHED",
+    "Event",
+    "RegisterEntry",
+    "RegisterRow",
+    "append",
+    "hash_of",
+    "row_of",
+    "rows_about",
+    "rows_of",
+    "text_of",
+]
 
 
 class Event(StrEnum):
@@ -29,6 +40,7 @@ class Event(StrEnum):
     RELAY = "relay"  # another server took a message over
     FAILURE = "failure"  # another server refused a message, or its time was over
     TRACKING = "tracking"  # a receipt changed the state of a recipient
+    REMOVAL = "removal"  # rows of the register that were old enough were removed
     DEVIATION = "deviation"  # a soft fault in what another provider sent
     SCAN = "scan"  # what a virus scanner found in a message, or could not look into
     ALARM = "alarm"  # something an operator must see
@@ -115,7 +127,7 @@ def append(connection: Connection, entries: Sequence[RegisterEntry]) -> None:
 def rows_about(connection: Connection, pec_msgid: str) -> list[RegisterRow]:
     """Everything that was registered about a certified message, in order."""
     query = select(register).where(register.c.pec_msgid == clean(pec_msgid)).order_by(register.c.at, register.c.id)
-    return [_row(row) for row in connection.execute(query).mappings()]
+    return [row_of(row) for row in connection.execute(query).mappings()]
 
 
 def rows_of(connection: Connection, event: Event, since: datetime, *, limit: int) -> list[RegisterRow]:
@@ -126,13 +138,17 @@ def rows_of(connection: Connection, event: Event, since: datetime, *, limit: int
         .order_by(register.c.at.desc(), register.c.id.desc())
         .limit(limit)
     )
-    return [_row(row) for row in reversed(connection.execute(found).mappings().all())]
+    return [row_of(row) for row in reversed(connection.execute(found).mappings().all())]
 
 
 def hash_of(row: Any) -> bytes:
-    """The hash of a row: SHA-256 over its columns as a JSON list."""
-    values = [row[name] for name in HASHED]
-    return hashlib.sha256(_json(values).encode()).digest()
+    """The hash of a row: SHA-256 over its text."""
+    return hashlib.sha256(text_of(row).encode()).digest()
+
+
+def text_of(row: Any) -> str:
+    """What a row is hashed as: its columns as a JSON list, in which no control character stands as itself."""
+    return _json([row[name] for name in HASHED])
 
 
 def _clean(text: str | None) -> str | None:
@@ -143,7 +159,8 @@ def _listed(values: Sequence[str]) -> str:
     return _json([clean(value) for value in values])
 
 
-def _row(row: Any) -> RegisterRow:
+def row_of(row: Any) -> RegisterRow:
+    """The facts of a row of the table."""
     return RegisterRow(
         id=row["id"],
         event=row["event"],

@@ -356,22 +356,23 @@ def test_what_is_unknown_has_no_story(ceralacca: Run, message: Storage) -> None:
 
 
 def test_the_register_is_verified(ceralacca: Run, message: Storage) -> None:
-    result = ceralacca("register", "verify")
+    result = ceralacca("register", "verify", "--no-seals")
     assert result.exit_code == 0
-    assert result.output == "2 rows, 0 links\nnot linked yet: 1, 2\nthe register is whole\n"
+    assert result.output == "2 rows, 0 links\nnot linked yet: 1 to 2\nthe register is whole\n"
     message.write_now(lambda connection: chain.link(connection, "test", AT))
-    assert ceralacca("register", "verify").output == "2 rows, 2 links\nthe register is whole\n"
+    assert ceralacca("register", "verify", "--no-seals").output == "2 rows, 2 links\nthe register is whole\n"
 
     def tamper(connection: Connection) -> None:
         connection.execute(text("DROP TRIGGER register_unchanged"))
         connection.execute(text("UPDATE register SET detail = 'x' WHERE id = 2"))
 
     message.write_now(tamper)
-    result = ceralacca("register", "verify")
+    result = ceralacca("register", "verify", "--no-seals")
     assert result.exit_code == 1
-    assert "row 2 was changed" in result.output
-    as_json = json.loads(ceralacca("register", "verify", "--json").output)
-    assert as_json == {"whole": False, "rows": 2, "links": 2, "unlinked": [], "faults": ["row 2 was changed"]}
+    assert "first bad place: row 2 was changed" in result.output
+    as_json = json.loads(ceralacca("register", "verify", "--no-seals", "--json").output)
+    assert (as_json["whole"], as_json["rows"], as_json["links"], as_json["unlinked"]) == (False, 2, 2, [])
+    assert as_json["faults"] == ["row 2 was changed"] == [as_json["first_bad_place"]]
     message.close()
 
 

@@ -41,7 +41,17 @@ def test_example_with_every_line_taken_in_loads_too_and_names_every_key() -> Non
 
 
 def test_every_setting_says_what_it_means_and_numbers_name_their_unit() -> None:
-    units = ("_bytes", "_seconds", "_hours", "_minutes", "_days", "_bytes_per_second", "_per_hour", "_per_day")
+    units = (
+        "_bytes",
+        "_seconds",
+        "_hours",
+        "_minutes",
+        "_days",
+        "_months",
+        "_bytes_per_second",
+        "_per_hour",
+        "_per_day",
+    )
     counted = ("max_", "connections_per_peer", "port")
     for section, field in Settings.model_fields.items():
         assert field.annotation

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, delete, insert, select, text, update
 
+from gateway.storage import audit as auditing
 from gateway.storage import chain, register
-from gateway.storage.chain import Audit
+from gateway.storage.audit import Audit
 from gateway.storage.engine import Storage
 from gateway.storage.register import Event, RegisterEntry
 from gateway.storage.tables import register as rows
@@ -52,17 +53,17 @@ async def tampered(storage: Storage, *acts: Callable[[Connection], object]) -> A
             act(connection)
 
     await storage.write(transaction)
-    return await storage.read(chain.verify)
+    return await storage.read(auditing.verify)
 
 
 async def test_an_untouched_register_is_whole_and_its_tail_is_named(full: Storage) -> None:
-    audit = await full.read(chain.verify)
+    audit = await full.read(auditing.verify)
     assert audit.whole
     assert (audit.rows, audit.links, audit.unlinked) == (12, 10, [11, 12])
 
 
 async def test_an_empty_register_is_whole(storage: Storage) -> None:
-    assert await storage.read(chain.verify) == Audit()
+    assert await storage.read(auditing.verify) == Audit()
     assert await linked(storage) == 0
 
 
@@ -158,7 +159,7 @@ async def test_a_register_longer_than_one_reading_is_walked_to_its_end(storage: 
     await storage.write(registered(4_500))
     assert await linked(storage) == 4_500
     await storage.write(registered(2_100))
-    audit = await storage.read(chain.verify)
+    audit = await storage.read(auditing.verify)
     assert (audit.rows, audit.links, len(audit.unlinked), audit.faults) == (6_600, 4_500, 2_100, [])
 
 
@@ -166,7 +167,7 @@ async def test_links_come_in_portions(storage: Storage) -> None:
     await storage.write(registered(25))
     portions = [await storage.write(lambda connection: chain.link(connection, "one", AT, limit=10)) for _ in range(4)]
     assert portions == [10, 10, 5, 0]
-    assert (await storage.read(chain.verify)).whole
+    assert (await storage.read(auditing.verify)).whole
 
 
 async def test_one_chainer_at_a_time(storage: Storage) -> None:
@@ -177,7 +178,7 @@ async def test_one_chainer_at_a_time(storage: Storage) -> None:
     assert await linked(storage, owner="two", at=AT + 30 * SECOND) == 1
     await storage.write(registered(1))
     assert await linked(storage, owner="one", at=AT + 31 * SECOND) == 0
-    assert (await storage.read(chain.verify)).whole
+    assert (await storage.read(auditing.verify)).whole
 
 
 async def test_two_nodes_that_link_at_once_make_one_chain(storage_url: str) -> None:
@@ -192,7 +193,7 @@ async def test_two_nodes_that_link_at_once_make_one_chain(storage_url: str) -> N
 
     counts = await asyncio.gather(node(0), node(1))
     await linked(nodes[0], owner="last", at=AT + timedelta(days=1), sweep=True)
-    audit = await nodes[0].read(chain.verify)
+    audit = await nodes[0].read(auditing.verify)
     assert audit.whole
     assert audit.unlinked == []
     assert audit.links == 60 >= sum(counts)
@@ -216,7 +217,7 @@ async def test_a_row_committed_late_is_linked_all_the_same(postgresql_url: str) 
     await slow.write(late)
     counts.append(await linked(storage, at=AT + 2 * SECOND))
     assert counts == [1, 1, 1]
-    audit = await storage.read(chain.verify)
+    audit = await storage.read(auditing.verify)
     assert (audit.whole, audit.unlinked) == (True, [])
     storage.close()
     slow.close()
@@ -237,9 +238,9 @@ async def test_a_row_committed_far_too_late_is_found_by_a_sweep(postgresql_url: 
     await slow.write(late)
     later = AT + timedelta(minutes=3)
     assert await linked(storage, at=later) == 0
-    assert (await storage.read(chain.verify)).unlinked == [1]
+    assert (await storage.read(auditing.verify)).unlinked == [1]
     assert await linked(storage, at=later, sweep=True) == 1
-    audit = await storage.read(chain.verify)
+    audit = await storage.read(auditing.verify)
     assert (audit.whole, audit.unlinked) == (True, [])
     storage.close()
     slow.close()

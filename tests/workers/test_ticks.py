@@ -8,8 +8,9 @@ from datetime import UTC, timedelta
 import pytest
 from sqlalchemy import Connection
 
-from gateway.storage import chain, register
-from gateway.storage.chain import Audit
+from gateway.storage import audit as auditing
+from gateway.storage import register
+from gateway.storage.audit import Audit
 from gateway.storage.engine import Storage
 from gateway.storage.register import Event, RegisterEntry
 from gateway.workers import ticks as module
@@ -60,7 +61,7 @@ def registered(storage: Storage, number: int) -> None:
 
 
 def unlinked(storage: Storage) -> list[int]:
-    return storage.read_now(chain.verify).unlinked
+    return storage.read_now(auditing.verify).unlinked
 
 
 async def test_an_act_runs_again_and_again_and_at_once_if_asked(ticks: Ticks) -> None:
@@ -169,13 +170,13 @@ async def test_rows_that_the_chain_passed_by_are_found_at_the_start(
 
     await storage.write(passed_by)
     ticks.start()
-    await until(lambda: storage.read_now(chain.verify).links == 0)
+    await until(lambda: storage.read_now(auditing.verify).links == 0)
     assert len(unlinked(storage)) == 7  # too young to have been passed by
     await ticks.stop()
     clock.at += 2 * LEFT_BEHIND
     later = Ticks(storage, clock, owner="node-1")
     later.start()
     await until(lambda: not unlinked(storage))
-    audit: Audit = storage.read_now(chain.verify)
+    audit: Audit = storage.read_now(auditing.verify)
     assert (audit.links, audit.whole) == (7, True)
     await later.stop()

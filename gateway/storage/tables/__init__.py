@@ -9,10 +9,10 @@ from gateway.storage.tables.certified import certified_messages, certified_recip
 from gateway.storage.tables.columns import metadata
 from gateway.storage.tables.details import detail_fill, message_details, message_words
 from gateway.storage.tables.fetched import downloads
-from gateway.storage.tables.legal import register, register_chain, register_links
+from gateway.storage.tables.legal import register, register_chain, register_links, register_segments
 from gateway.storage.tables.mail import expunged, folders, keywords, messages, subscriptions
 from gateway.storage.tables.octets import bodies, body_contents, chunk_sets, content_chunks, contents
-from gateway.storage.tables.operation import alarms
+from gateway.storage.tables.operation import alarms, leases
 from gateway.storage.tables.outgoing import outbox
 from gateway.storage.tables.people import account_passwords, accounts, aliases, domains, mailboxes
 from gateway.storage.tables.policies import mailbox_policies
@@ -39,6 +39,7 @@ __all__ = [
     "folders",
     "keywords",
     "last_sign_ins",
+    "leases",
     "mailbox_days",
     "mailbox_policies",
     "mailboxes",
@@ -53,6 +54,7 @@ __all__ = [
     "register",
     "register_chain",
     "register_links",
+    "register_segments",
     "rules",
     "sent_appends",
     "sign_in_places",

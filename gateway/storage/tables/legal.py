@@ -1,10 +1,21 @@
-"""The legal register and its chain, explained in ``register``."""
+"""The legal register with its chain and its closed days, explained in ``register``, ``chain`` and ``segments``."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, LargeBinary, SmallInteger, Table, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    text,
+)
 
-from gateway.storage.tables.columns import Id, id_column, instant, metadata, words
+from gateway.storage.tables.columns import Id, id_column, instant, link, metadata, words
 
-__all__ = ["register", "register_chain", "register_links"]
+__all__ = ["register", "register_chain", "register_links", "register_segments"]
 
 register = Table(
     "register",
@@ -53,4 +64,34 @@ register_chain = Table(
     instant("moved_at"),
     words("lease_owner", nullable=True),
     instant("leased_until"),
+)
+
+register_segments = Table(
+    "register_segments",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),  # from 1, without gaps
+    words("day"),
+    Column("first", BigInteger, nullable=False),  # positions
+    Column("last", BigInteger, nullable=False),
+    instant("latest"),  # of its rows
+    Column("link_after", LargeBinary, nullable=False),
+    Column("statement", LargeBinary, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    instant("closed_at"),
+    Column("stamp", LargeBinary, nullable=True),
+    instant("stamped_at", nullable=True),
+    words("stamp_source", nullable=True),
+    Column("attempts", Integer, nullable=False),
+    instant("next_attempt_at"),
+    link("body_id", "bodies.id", nullable=True),  # null: removed, with its rows
+    instant("removed_at", nullable=True),
+    Column("emptied", Boolean, nullable=False),
+)
+Index("ix_register_segments_latest", register_segments.c.latest)
+Index("ix_register_segments_body_id", register_segments.c.body_id)
+Index(
+    "ix_register_segments_unstamped",
+    register_segments.c.next_attempt_at,
+    sqlite_where=register_segments.c.stamp.is_(None),
+    postgresql_where=register_segments.c.stamp.is_(None),
 )

@@ -1,10 +1,10 @@
-"""What operators must know of: the alarms, those that stand and those that are over."""
+"""What keeps the processes of a provider in order: alarms, and work that one of them does at a time."""
 
-from sqlalchemy import Index, Table
+from sqlalchemy import Column, Index, Table, Text
 
 from gateway.storage.tables.columns import id_column, instant, metadata, words
 
-__all__ = ["alarms"]
+__all__ = ["alarms", "leases"]
 
 alarms = Table(
     "alarms",
@@ -26,3 +26,12 @@ Index(
     postgresql_where=alarms.c.over_at.is_(None),
 )
 Index("ix_alarms_raised_at", alarms.c.raised_at)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),  # of the work
+    words("owner"),
+    instant("leased_until"),
+    sqlite_with_rowid=False,
+)
