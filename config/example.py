@@ -27,6 +27,8 @@ SAMPLES: Mapping[str, str | int] = {  # values for what has no default, by the d
     "trust.ca_file": "roots.pem",
     "index.file": "index.ldif.p7m",
     "index.signer_ca_file": "index-ca.pem",
+    "authentication.authserv_id": "alfa.example",
+    "dkim.folder": "/var/lib/ceralacca/dkim",
     "policy.notice_address": "avvisi@alfa.example",
     "index.url": "https://index.example/index.ldif.p7m",
     "index.ca_file": "index-server-ca.pem",

@@ -9,6 +9,7 @@ from pydantic import Field, Strict, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config.antivirus import AntivirusSettings
+from config.authentication import AuthenticationSettings, DkimSettings
 from config.clients import ClientSettings
 from config.clock import ClockSettings
 from config.deadlines import DeadlineSettings
@@ -320,6 +321,8 @@ class Settings(BaseSettings):
     clock: ClockSettings = ClockSettings()
     policy: PolicySettings = PolicySettings()
     antivirus: AntivirusSettings = AntivirusSettings()
+    authentication: AuthenticationSettings = AuthenticationSettings()
+    dkim: DkimSettings = DkimSettings()
     clients: ClientSettings = ClientSettings()
     legal_register: RegisterSettings = RegisterSettings()
     log: LogSettings = LogSettings()

@@ -84,6 +84,7 @@ def anomaly_envelope(
     arrived_header: Fields,
     reverse_path: str,
     boundaries: Boundaries,
+    notes: Sequence[Reason] = (),
 ) -> Unsealed:
     """Wrap what arrived without being correct certified mail; nothing about it is certified.
 
@@ -94,6 +95,7 @@ def anomaly_envelope(
         arrived: the whole message as it arrived, with our own trace line on top.
         arrived_header: its header, for the fields that are copied as they stand.
         reverse_path: of the SMTP transaction, empty for the null path; it becomes the Return-Path.
+        notes: what else its reader should know.
     """
     headers = (
         line("Return-Path", f"<{reverse_path}>"),
@@ -105,7 +107,7 @@ def anomaly_envelope(
         subject_field(MessageKind.ANOMALY, subject),
         line(X_TRASPORTO, Transport.ANOMALY),
     )
-    text = anomaly_text(at=at, subject=subject, sender=sender, recipients=recipients, reason=reason)
+    text = anomaly_text(at=at, subject=subject, sender=sender, recipients=recipients, reason=reason, notes=notes)
     return unsealed(headers, text, certification=None, original=arrived, boundaries=boundaries)
 
 

@@ -72,9 +72,19 @@ def text_of(
 
 
 def anomaly_text(
-    *, at: datetime, subject: str | None, sender: str, recipients: Sequence[str], reason: Reason
+    *,
+    at: datetime,
+    subject: str | None,
+    sender: str,
+    recipients: Sequence[str],
+    reason: Reason,
+    notes: Sequence[Reason] = (),
 ) -> ReadableText:
-    """The text of the anomaly envelope (RFC 6109 section 3.2.2): no identifier, for nothing is certified."""
+    """The text of the anomaly envelope (RFC 6109 section 3.2.2): no identifier, for nothing is certified.
+
+    Args:
+        notes: what else the reader should know, below everything the RFC asks for.
+    """
     blocks = []
     for language in (ITALIAN, ENGLISH):
         outcome = language.outcomes[MessageKind.ANOMALY]
@@ -82,6 +92,7 @@ def anomaly_text(
             *_opening(language, outcome, at, subject),
             *_parties(language, outcome, sender, [_shown(address) for address in recipients]),
             *_result(language, outcome, (reason,)),
+            *(_shown(note.italian if language is ITALIAN else note.english) for note in notes),
         ]
         blocks.append(_Block(outcome.title, lines))
     return _rendered(*blocks)

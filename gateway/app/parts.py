@@ -179,6 +179,7 @@ class Parts:
             ids=self.ids,
             handover=self._handover,
             settings=terms.receive_settings(self.settings, self.lease),
+            authenticate=terms.authenticate(self.settings),
             screening=self.screen,
         )
         self.expire = ExpireFlow(
@@ -215,6 +216,7 @@ class Parts:
             handover=self._handover,
             settings=terms.relay_settings(self.settings, self.lease),
             legal_clock=self.legal_clock,
+            sign=terms.dkim_signer(self.settings),
         )
         self.worker = RelayWorker(
             storage=self.storage,

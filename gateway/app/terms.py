@@ -10,6 +10,9 @@ from sqlalchemy import make_url
 from config.settings import Settings
 from gateway.drivers.antivirus import Clamd
 from gateway.drivers.dialer import Dialer
+from gateway.drivers.dkim_keys import DkimKeys
+from gateway.drivers.dkim_signer import DkimSigner
+from gateway.drivers.dns import NameServers
 from gateway.drivers.http_client import Fetched, HttpClient, Wanted
 from gateway.drivers.kernel_clock import kernel_offset
 from gateway.drivers.keyfiles import KeyRefused, load_certificates
@@ -18,6 +21,7 @@ from gateway.drivers.signers import load_signer
 from gateway.drivers.sntp import SntpServer
 from gateway.drivers.tls import TlsPolicy, client_with_certificate
 from gateway.flows.alarms import Bell
+from gateway.flows.authenticate import Authenticate
 from gateway.flows.clock_watch import ClockWatch
 from gateway.flows.effects import Lease
 from gateway.flows.failures import FailureLimits
@@ -40,11 +44,14 @@ from providers.directory import MAX_INDEX_BYTES
 from providers.sealing import Signer
 
 __all__ = [
+    "authenticate",
+    "authserv_id",
     "base_url",
     "capacity",
     "clock_watch",
     "data_folder",
     "deadlines",
+    "dkim_signer",
     "index_fetch",
     "mail_servers",
     "mailbox_limits",
@@ -146,11 +153,29 @@ def receive_settings(settings: Settings, lease: Lease) -> ReceiveSettings:
         host=settings.provider.domain,
         ordinary_mail=Ordinary(policy.ordinary_mail),
         notice_address=settings.policy.notice_address or f"postmaster@{settings.provider.domain}",
+        authserv_id=authserv_id(settings),
         max_envelope_age=timedelta(hours=policy.max_envelope_age_hours),
         max_envelope_ahead=timedelta(minutes=policy.max_envelope_ahead_minutes),
         receipt_expiry=timedelta(days=settings.relay.receipt_days),
         lease=lease,
     )
+
+
+def authenticate(settings: Settings) -> Authenticate | None:
+    """None if nobody looks into the origin of ordinary mail, as in a closed network without a DNS of its own."""
+    wanted = settings.authentication
+    if not wanted.check or (settings.relay.closed and not wanted.nameservers):
+        return None
+    servers = [(server.host, server.port) for server in wanted.nameservers]
+    return Authenticate(NameServers(servers), authserv_id=authserv_id(settings), seconds=wanted.max_seconds)
+
+
+def authserv_id(settings: Settings) -> str:
+    return settings.authentication.authserv_id or settings.provider.domain
+
+
+def dkim_signer(settings: Settings) -> DkimSigner | None:
+    return None if settings.dkim.folder is None else DkimSigner(DkimKeys(settings.dkim.folder))
 
 
 def relay_settings(settings: Settings, lease: Lease) -> RelaySettings:

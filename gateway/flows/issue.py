@@ -125,6 +125,7 @@ class Issuer:
         arrived: Octets,
         header: Header,
         reverse_path: str,
+        notes: Sequence[Fault] = (),
     ) -> Issued:
         """T6: what arrived, wrapped; nothing about it is certified."""
         envelope = self._blank(MessageKind.ANOMALY, at, arrived)
@@ -140,6 +141,7 @@ class Issuer:
                 arrived_header=header,
                 reverse_path=reverse_path,
                 boundaries=envelope.boundaries,
+                notes=notes,
             )
         )
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from sqlalchemy import Connection
 
 from gateway.drivers.sources import Clock, Ids
+from gateway.flows.authenticate import Authenticate
 from gateway.flows.effects import Effects, Handover, Lease
 from gateway.flows.inspection import Inspection, Inspector
 from gateway.flows.issue import Issuer
@@ -23,6 +24,7 @@ from gateway.flows.tell_of_virus import telling_of_virus
 from gateway.flows.trace_fields import received_at_arrival
 from gateway.flows.work import LARGE, deliberate, until_settled
 from gateway.points import incoming
+from gateway.points.authentication import Authentication
 from gateway.points.faults import Fault
 from gateway.points.incoming import DECISIONS, Action, ArrivalKind
 from gateway.points.ordinary import TAKEN, Ordinary, OrdinaryPolicy, effective
@@ -51,6 +53,7 @@ class ReceiveSettings:
     host: str  # by which name Received calls us
     ordinary_mail: Ordinary  # what boxes do that say nothing of their own; never FORWARD
     notice_address: str  # whom forwarded mail comes from
+    authserv_id: str  # by which name our verdicts on its origin are known
     max_envelope_age: timedelta
     max_envelope_ahead: timedelta
     receipt_expiry: timedelta  # how long receipts and notices wait for a server (D8)
@@ -69,6 +72,7 @@ class _Known:
     policies: Mapping[int, OrdinaryPolicy]  # by mailbox id, for ordinary mail
     message: CertifiedMessage | None  # of ours, in which another provider found a virus
     sender_box: MailboxRef | None  # of its sender
+    authentication: Authentication | None = None  # of ordinary mail
 
 
 class ReceiveFlow:
@@ -77,6 +81,7 @@ class ReceiveFlow:
     Args:
         handover: is told of new outbox rows after their commit.
         screening: says whether a message is infected; None: nobody looks.
+        authenticate: looks into the origin of ordinary mail; nobody does if left out.
     """
 
     def __init__(
@@ -90,7 +95,9 @@ class ReceiveFlow:
         handover: Handover,
         settings: ReceiveSettings,
         screening: Screening | None = None,
+        authenticate: Authenticate | None = None,
     ) -> None:
+        self._authenticate = authenticate
         self._storage = storage
         self._inspector = inspector
         self._issuer = issuer
@@ -119,6 +126,8 @@ class ReceiveFlow:
         if self._screening is not None and self._is_news(inspection, known):
             found = await scan.of(inspection.message)
             known = await self._reported(inspection, known) if found.reason is not None else known
+        if found is CLEAN and inspection.kind is ArrivalKind.ORDINARY_MAIL and not self._refusal(inspection, known):
+            known = replace(known, authentication=await self._origin(inspection))
         decided = await deliberate(size * len(arrival.forward_paths), lambda: self._decide(inspection, known, found))
         if decided is Refusal.INFECTED:
             await self._register_refusal(inspection, found)
@@ -128,6 +137,12 @@ class ReceiveFlow:
         for entry in decided.effects.alarms:
             log.error("alarm", extra={"pec_msgid": entry.pec_msgid, "detail": entry.detail})
         return Taken()
+
+    async def _origin(self, inspection: Inspection) -> Authentication | None:
+        """What the DNS says of the origin of ordinary mail; certified mail never waits for that."""
+        if self._authenticate is None or inspection.arrival.own:
+            return None
+        return await self._authenticate(inspection.arrival, inspection.message, inspection.root.header)
 
     def _look_up(self, connection: Connection, inspection: Inspection) -> _Known:
         data, kind, paths = inspection.recognition.data, inspection.kind, inspection.arrival.forward_paths
@@ -232,6 +247,8 @@ class ReceiveFlow:
                 notice_address=self._settings.notice_address,
                 expiry=self._settings.receipt_expiry,
                 is_certified=self._inspector.is_certified,
+                authserv_id=self._settings.authserv_id,
+                authentication=known.authentication,
             ),
         )
         return taking

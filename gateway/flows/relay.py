@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -27,11 +27,13 @@ from receipts.errors import TemporaryError
 from receipts.octets import Octets
 from receipts.records import record
 
-__all__ = ["Consignment", "FindDestination", "RelayFlow", "RelaySettings", "Send"]
+__all__ = ["Consignment", "FindDestination", "RelayFlow", "RelaySettings", "Send", "Sign"]
 
 log = logging.getLogger(__name__)
 
 Send = Callable[[Destination, Outgoing], Awaitable[Sequence[Outcome]]]
+Sign = Callable[[Octets, int, datetime], Awaitable[Octets]]
+"""Message, the id of its body, instant -> the message with a DKIM signature in front."""
 
 REFUSALS: Mapping[Refusal, Outcome] = {
     Refusal.UNKNOWN_RECIPIENT: Permanent("5.1.1", "no mailbox by this name", Stage.RECIPIENT, 550),
@@ -89,7 +91,10 @@ class RelayFlow:
         handover: Handover,
         settings: RelaySettings,
         legal_clock: Clock | None = None,
+        sign: Sign | None = None,
     ) -> None:
+        """``sign``: what leaves for ordinary servers is signed so; not at all if left out."""
+        self._sign = sign
         self._provider = issuer.identity.name
         self._storage = storage
         self._find = find
@@ -134,13 +139,20 @@ class RelayFlow:
     async def _carry(self, rows: Sequence[OutboxRow], outgoing: Outgoing) -> None:
         found = await self._find(rows[0].domain, certified=rows[0].certified)
         if isinstance(found, Destination):
-            outcomes = await self._send(found, outgoing)
+            outcomes = await self._send(found, await self._signed(rows[0], outgoing))
             await self._settle(rows, outcomes, outgoing.message)
             await self._learn(rows, found, outcomes)
         else:
             outcomes = (found,) * len(rows)
             await self._settle(rows, outcomes, outgoing.message)
             await self._learn(rows, None, outcomes)
+
+    async def _signed(self, row: OutboxRow, outgoing: Outgoing) -> Outgoing:
+        """What ordinary servers get: a DKIM signature in front of what is sealed. Certified mail needs none."""
+        if self._sign is None or row.certified:
+            return outgoing
+        message = await self._sign(outgoing.message, row.body_id, self._clock.now())
+        return replace(outgoing, message=message)
 
     async def _hand_in(self, outgoing: Outgoing, *, own: bool) -> Sequence[Outcome]:
         """To recipients of this provider: the same full path, without the socket (EN-16)."""

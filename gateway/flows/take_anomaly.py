@@ -38,13 +38,18 @@ def wrap_anomaly(
     reason: Fault,
     received: bytes,
     folders: Mapping[int, str] | None = None,
+    message: Octets | None = None,
+    notes: Sequence[Fault] = (),
 ) -> Wrapped | None:
     """File one anomaly envelope for those of ``paths`` that have a mailbox; register the others.
 
     No receipt and no bounce ever answers it (DP-04, DP-06).
 
     Args:
+        received: our trace fields, which stand on top of the message inside.
         folders: where it goes, by mailbox id; into the inbox if left out.
+        message: what stands inside, if not what arrived as it is.
+        notes: what the text says beside the reason.
     """
     wrapped: Wrapped | None = None
     known = tuple(path for path in paths if path in boxes)
@@ -60,7 +65,8 @@ def wrap_anomaly(
             recipients=known,
             subject=said.subject,
             reason=reason,
-            arrived=Octets.of(received, inspection.message),
+            arrived=Octets.of(received, message or inspection.message),
+            notes=notes,
             header=inspection.root.header,
             reverse_path=inspection.arrival.reverse_path,
         )

@@ -11,10 +11,12 @@ from gateway.flows.inspection import Inspection
 from gateway.flows.issue import Issuer
 from gateway.flows.take_anomaly import Said, Wrapped, wrap_anomaly
 from gateway.points import incoming
+from gateway.points.authentication import Authentication, authentication_results, forged_results, told
 from gateway.points.ordinary import OrdinaryPolicy, may_forward
 from gateway.storage.accounts import BoxKind, MailboxRef
 from gateway.storage.mailboxes import ORDINARY
 from gateway.storage.register import Event
+from receipts.octets import Octets
 
 __all__ = ["OrdinaryTerms", "take_ordinary"]
 
@@ -27,6 +29,8 @@ class OrdinaryTerms:
     notice_address: str  # whom forwards come from
     expiry: timedelta  # how long a forward waits for a server
     is_certified: Callable[[str], bool]  # whether a domain is a certified provider's
+    authserv_id: str  # by which name our verdicts on the origin are known
+    authentication: Authentication | None  # None: nobody asked
 
 
 def take_ordinary(
@@ -46,7 +50,7 @@ def take_ordinary(
         policies: by mailbox id, for each of ``boxes``. A box that refuses counts only if not all do: nobody can be
             told then, for one answer is due for all recipients.
     """
-    said = Said.by(inspection)
+    said, found = Said.by(inspection), terms.authentication
     refused = [path for path in paths if path in boxes and policies[boxes[path].id].refuses]
     strays = [path for path in paths if path in boxes and boxes[path].kind is BoxKind.SERVICE]
     wrapped = wrap_anomaly(
@@ -56,7 +60,9 @@ def take_ordinary(
         paths=[path for path in paths if path not in refused],
         boxes=boxes,
         reason=incoming.BAD_SIGNATURE,
-        received=received,
+        received=received if found is None else authentication_results(terms.authserv_id, found) + received,
+        message=_without(inspection, terms.authserv_id),
+        notes=() if found is None else (told(found),),
         folders={mailbox_id: policy.folder for mailbox_id, policy in policies.items()},
     )
     if refused:
@@ -65,6 +71,17 @@ def take_ordinary(
         effects.register(said.entry(Event.DEVIATION, strays, detail="ordinary mail for the service mailbox: kept"))
     if wrapped is not None:
         _forward(inspection, effects, wrapped, said, boxes, policies, terms)
+
+
+def _without(inspection: Inspection, authserv_id: str) -> Octets:
+    """What arrived, without verdicts that somebody else wrote in our name."""
+    message = inspection.message
+    pieces: list[Octets] = []
+    at = 0
+    for field in forged_results(inspection.root.header, authserv_id):
+        pieces.append(message.slice(at, field.start))
+        at = field.stop
+    return Octets.of(*pieces, message.slice(at)) if pieces else message
 
 
 def _forward(

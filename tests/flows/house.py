@@ -13,6 +13,7 @@ from gateway.drivers.smtp_peer import Destination
 from gateway.drivers.sources import legal_time
 from gateway.drivers.tls import TlsPolicy
 from gateway.drivers.transmission import Delivered, Outcome, Outgoing, Permanent, Stage
+from gateway.flows.authenticate import Authenticate
 from gateway.flows.effects import Lease, Leased
 from gateway.flows.expire import ExpireFlow
 from gateway.flows.inspection import Inspector
@@ -20,7 +21,7 @@ from gateway.flows.issue import Identity, Issuer
 from gateway.flows.outcomes import Arrival, Holder, Peer, ReceiveOutcome, Refused, Submission, SubmitOutcome
 from gateway.flows.receive import ReceiveFlow, ReceiveSettings
 from gateway.flows.recipients import Recipients
-from gateway.flows.relay import REFUSALS, Consignment, RelayFlow, RelaySettings
+from gateway.flows.relay import REFUSALS, Consignment, RelayFlow, RelaySettings, Sign
 from gateway.flows.screening import Screening
 from gateway.flows.submit import SubmitFlow, SubmitSettings
 from gateway.points.ordinary import Ordinary
@@ -157,6 +158,7 @@ class Provider:
         self.clock: HandClock = clock or (twin_of.clock if twin_of else HandClock())
         self.ids: CountedIds = twin_of.ids if twin_of else CountedIds(domain)
         self.index = index
+        self.authenticate: Authenticate | None = None
         self.identity = Identity(name=own.name, domain=domain, service_address=own.service_address)
         self.leaving: list[Leased] = []
         self.screening = screening
@@ -172,6 +174,7 @@ class Provider:
             host=f"mx.{domain}",
             ordinary_mail=Ordinary.WRAP,
             notice_address=f"postmaster@{domain}",
+            authserv_id=domain,
             max_envelope_age=timedelta(days=7),
             max_envelope_ahead=timedelta(hours=1),
             receipt_expiry=timedelta(days=5),
@@ -197,6 +200,7 @@ class Provider:
             issuer=self.issuer,
             settings=self.receive_settings,
             screening=self.screening,
+            authenticate=self.authenticate,
         )
         self.check_recipient = Recipients(
             self.storage, lambda: self.index(), self.clock, self.receive_settings.ordinary_mail
@@ -337,6 +341,7 @@ class Network:
         self.providers = providers
         self.transactions: list[tuple[str, Outgoing]] = []  # every SMTP transaction, with its domain
         self.ordinary: list[Outgoing] = []
+        self.sign: Sign | None = None  # what leaves for them is signed so
         self.refused: set[str] = set()  # addresses of ordinary servers that exist no longer
         self.relays = {provider.domain: self.relay(provider) for provider in providers}
 
@@ -351,6 +356,7 @@ class Network:
             ids=provider.ids,
             handover=provider.leaving.extend,
             settings=RelaySettings(host=f"mx.{provider.domain}", lease=LEASE),
+            sign=self._signed,
         )
 
     async def carry(self, *, rounds: int = 20) -> None:
@@ -376,6 +382,9 @@ class Network:
             rows = tuple(leased.row for leased in group)
             local = self.by_domain.get(domain) is provider
             yield provider, Consignment(rows, local, group[0].message)
+
+    async def _signed(self, message: Octets, body_id: int, at: datetime) -> Octets:
+        return message if self.sign is None else await self.sign(message, body_id, at)
 
     async def _find(self, domain: str, *, certified: bool) -> Destination:
         return Destination((Target(domain, 25),), TlsPolicy.VERIFY)

@@ -9,6 +9,7 @@ import pytest
 from gateway.flows.outcomes import RecipientAnswer, Refusal, Refused, Taken
 from gateway.points.ordinary import LOOP_MARK, Ordinary, OrdinaryPolicy
 from gateway.storage import policies
+from gateway.storage.folders import list_folders
 from tests.flows.credentials import START, other_signer
 from tests.flows.house import Network, Provider, original
 from tests.flows.pens import Pen
@@ -33,7 +34,11 @@ def by_default(provider: Provider, ordinary: Ordinary) -> None:
 
 
 def folders(provider: Provider, name: str) -> list[tuple[str, str]]:
-    return [(stored.folder, stored.kind) for stored in provider.mailbox(name)]
+    """Name of the folder and kind of each message; in Italian, as the box is."""
+    box = provider.people[name].mailbox_id
+    found = provider.storage.read_now(lambda connection: list_folders(connection, box))
+    names = {folder.key: folder.name for folder in found}
+    return [(names[stored.folder], stored.kind) for stored in provider.mailbox(name)]
 
 
 class TestEachBox:
@@ -75,7 +80,7 @@ class TestEachBox:
         service = "posta-certificata@alfa.example"
         assert await beta.arrive(pen.delivery(mine, "anna@alfa.example"), reverse_path=service) == Taken()
         assert await beta.arrive(pen.envelope(pen.facts([CARLA])), BRUNO) == Taken()
-        assert folders(beta, "bruno") == [("INBOX", "envelope"), ("INBOX", "delivery"), ("INBOX", "anomaly")]
+        assert folders(beta, "bruno") == [("INBOX", "envelope"), ("Ricevute", "delivery"), ("INBOX", "anomaly")]
         assert not [post for post in beta.outbox() if post.row.kind == "ordinary"]
 
     async def test_an_envelope_with_a_bad_seal_is_ordinary_mail(self, beta: Provider) -> None:
