@@ -126,7 +126,7 @@ class ReceiveFlow:
         if self._screening is not None and self._is_news(inspection, known):
             found = await scan.of(inspection.message)
             known = await self._reported(inspection, known) if found.reason is not None else known
-        if found is CLEAN and inspection.kind is ArrivalKind.ORDINARY_MAIL and not self._refusal(inspection, known):
+        if found.scan is CLEAN.scan and inspection.kind is ArrivalKind.ORDINARY_MAIL and not self._refusal(inspection, known):
             known = replace(known, authentication=await self._origin(inspection))
         decided = await deliberate(size * len(arrival.forward_paths), lambda: self._decide(inspection, known, found))
         if decided is Refusal.INFECTED:
