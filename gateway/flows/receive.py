@@ -126,8 +126,8 @@ class ReceiveFlow:
         if self._screening is not None and self._is_news(inspection, known):
             found = await scan.of(inspection.message)
             known = await self._reported(inspection, known) if found.reason is not None else known
-        if found.scan is CLEAN.scan and inspection.kind is ArrivalKind.ORDINARY_MAIL and not self._refusal(inspection, known):
-            known = replace(known, authentication=await self._origin(inspection))
+        if inspection.kind is ArrivalKind.ORDINARY_MAIL and found.scan is CLEAN.scan:
+            known = await self._with_origin(inspection, known)
         decided = await deliberate(size * len(arrival.forward_paths), lambda: self._decide(inspection, known, found))
         if decided is Refusal.INFECTED:
             await self._register_refusal(inspection, found)
@@ -138,11 +138,14 @@ class ReceiveFlow:
             log.error("alarm", extra={"pec_msgid": entry.pec_msgid, "detail": entry.detail})
         return Taken()
 
-    async def _origin(self, inspection: Inspection) -> Authentication | None:
-        """What the DNS says of the origin of ordinary mail; certified mail never waits for that."""
-        if self._authenticate is None or inspection.arrival.own:
-            return None
-        return await self._authenticate(inspection.arrival, inspection.message, inspection.root.header)
+    async def _with_origin(self, inspection: Inspection, known: _Known) -> _Known:
+        """The same, with what the DNS says of the origin of ordinary mail; certified mail never waits for that."""
+        arrival = inspection.arrival
+        if self._authenticate is None or arrival.own or self._refusal(inspection, known):
+            return known
+        return replace(
+            known, authentication=await self._authenticate(arrival, inspection.message, inspection.root.header)
+        )
 
     def _look_up(self, connection: Connection, inspection: Inspection) -> _Known:
         data, kind, paths = inspection.recognition.data, inspection.kind, inspection.arrival.forward_paths
