@@ -84,6 +84,12 @@ class ListenSettings(Section):
     smtp: Listeners = (Endpoint("", 25),)
     """Mail from other providers and from ordinary servers."""
 
+    imap: Listeners = (Endpoint("", 143),)
+    """Mailboxes by IMAP, with STARTTLS."""
+
+    imaps: Listeners = (Endpoint("", 993),)
+    """Mailboxes by IMAP, in TLS from the first byte."""
+
     pop3: Listeners = (Endpoint("", 110),)
     """Mailboxes by POP3, with STLS."""
 

@@ -112,6 +112,7 @@ async def _close_servers(parts: Parts) -> None:
         parts.submission.close(ANSWERING_SECONDS),
         parts.incoming.close(ANSWERING_SECONDS),
         parts.pop3.close(),
+        parts.imap.close(),
         parts.web.close(),
         return_exceptions=True,
     )

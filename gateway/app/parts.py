@@ -41,6 +41,7 @@ from gateway.flows.sessions import LiveSessions
 from gateway.flows.signin import SignIn
 from gateway.flows.submit import SubmitFlow
 from gateway.flows.upkeep import Upkeep
+from gateway.mailbox.imap.server import ImapServer
 from gateway.mailbox.pop3 import Pop3Server
 from gateway.points.ordinary import Ordinary
 from gateway.smtp.hardening import Budget
@@ -270,6 +271,13 @@ class Parts:
             limits=terms.mailbox_limits(self.settings),
             live=self.live,
         )
+        self.imap = ImapServer(
+            sign_in=self.sign_in.through(Protocol.IMAP),
+            open_box=self.boxes,
+            tls=self.tls.context,
+            limits=terms.imap_limits(self.settings),
+            live=self.live,
+        )
         setup = setup_pages(
             terms.mail_servers(self.settings),
             is_ours=self.local_domains.__contains__,
@@ -328,6 +336,9 @@ class Parts:
         for service, implicit_tls in (("pop3", False), ("pop3s", True)):
             for opened in ports.of(service):
                 await self.pop3.serve(opened, implicit_tls=implicit_tls)
+        for service, implicit_tls in (("imap", False), ("imaps", True)):
+            for opened in ports.of(service):
+                await self.imap.serve(opened, implicit_tls=implicit_tls)
         self.web.take(ports.of("https"))
         await self.web.start()
 

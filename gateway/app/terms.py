@@ -31,6 +31,7 @@ from gateway.flows.relay import RelaySettings
 from gateway.flows.signin import SignInLimits
 from gateway.flows.submit import SubmitSettings
 from gateway.flows.upkeep import UpkeepSettings
+from gateway.mailbox.imap.limits import ImapLimits
 from gateway.mailbox.limits import MailboxLimits
 from gateway.points.box import Capacity
 from gateway.points.ordinary import Ordinary
@@ -52,6 +53,7 @@ __all__ = [
     "data_folder",
     "deadlines",
     "dkim_signer",
+    "imap_limits",
     "index_fetch",
     "mail_servers",
     "mailbox_limits",
@@ -265,6 +267,17 @@ def mailbox_limits(settings: Settings) -> MailboxLimits:
     )
 
 
+def imap_limits(settings: Settings) -> ImapLimits:
+    limits = settings.limits
+    return ImapLimits(
+        max_connections=limits.max_connections,
+        max_connections_per_address=limits.max_connections_per_address,
+        max_unauthenticated=limits.max_unauthenticated_connections,
+        max_bad_commands=limits.max_bad_commands,
+        message_bytes=limits.max_message_bytes,
+    )
+
+
 def mail_servers(settings: Settings) -> MailServers:
     """The servers as holders reach them; those in TLS from the first byte come first."""
     listen, clients = settings.listen, settings.clients
@@ -272,6 +285,7 @@ def mail_servers(settings: Settings) -> MailServers:
     served = (
         (Service.SUBMISSION, True, listen.submissions, clients.submissions_port),
         (Service.SUBMISSION, False, listen.submission, clients.submission_port),
+        (Service.IMAP, True, listen.imaps, clients.imaps_port),
         (Service.POP3, True, listen.pop3s, clients.pop3s_port),
     )
     return MailServers(

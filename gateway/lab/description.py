@@ -12,7 +12,6 @@ from gateway.lab.plan import AccountPlan, LabPlan, ProviderPlan
 __all__ = ["VERSION", "description_file", "write_description"]
 
 VERSION = 1
-NOT_SERVED = ("imap", "imaps")
 INDEX_NAME = "index.ldif.p7m"
 
 
@@ -65,7 +64,7 @@ def _provider(layout: Layout, provider: ProviderPlan, pid: int, command: Sequenc
         "config_file": str(files.config),
         "log_file": str(files.log),
         "host": "localhost",
-        "ports": {**provider.ports, **dict.fromkeys(NOT_SERVED)},
+        "ports": provider.ports,
     }
 
 

@@ -14,7 +14,7 @@ __all__ = ["MAX_PROVIDERS", "AccountPlan", "LabPlan", "NoPlan", "ProviderPlan", 
 LETTERS = ("alfa", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "sigma")
 MAX_PROVIDERS = len(LETTERS)
 PEOPLE = ("anna", "bruno", "carla", "dario", "elena", "fabio", "gina", "hugo", "ines", "luca")
-SERVICES = ("submission", "submissions", "smtp", "pop3", "pop3s", "https")
+SERVICES = ("submission", "submissions", "smtp", "imap", "imaps", "pop3", "pop3s", "https")
 PLAN_FILE = "plan.json"
 
 
@@ -89,10 +89,15 @@ def _provider(letter: str, accounts: int, old: ProviderPlan | None, ports: FreeP
     return ProviderPlan(
         name=f"{letter.capitalize()} PEC",
         domain=domain,
-        ports=old.ports if old else {service: ports.take() for service in SERVICES},
+        ports={service: _port(service, old) or ports.take() for service in SERVICES},
         service=old.service if old else AccountPlan(f"posta-certificata@{domain}", _password()),
         accounts=(*known, *grown),
     )
+
+
+def _port(service: str, old: ProviderPlan | None) -> int | None:
+    """The port of a service in a kept plan, which may be older than the service."""
+    return old.ports.get(service) if old else None
 
 
 def _domain(letter: str) -> str:
@@ -123,7 +128,7 @@ def _read(raw: dict[str, Any]) -> LabPlan:
             ProviderPlan(
                 one["name"],
                 one["domain"],
-                {service: int(one["ports"][service]) for service in SERVICES},
+                {service: int(port) for service, port in one["ports"].items() if service in SERVICES},
                 AccountPlan(**one["service"]),
                 tuple(AccountPlan(**account) for account in one["accounts"]),
             )

@@ -87,7 +87,7 @@ def introduction(running: Lab) -> Iterator[RenderableType]:
             (provider.name, "bold"),
             "   localhost",
             f"   SMTP {ports['submissions']} (TLS), {ports['submission']} (STARTTLS)",
-            f"   POP3 {ports['pop3s']} (TLS)",
+            f"   IMAP {ports['imaps']}, POP3 {ports['pop3s']} (TLS)",
         )
         table = Table.grid(padding=(0, 3, 0, 0))
         for account in provider.accounts[:ACCOUNTS_SHOWN]:

@@ -14,7 +14,7 @@ def ports(plan: LabPlan) -> list[int]:
 
 def test_no_port_and_no_password_is_given_twice(tmp_path: Path) -> None:
     plan = load_or_draw(tmp_path, providers=MAX_PROVIDERS, accounts=12)
-    assert len(set(ports(plan))) == len(ports(plan)) == 1 + 6 * MAX_PROVIDERS
+    assert len(set(ports(plan))) == len(ports(plan)) == 1 + 8 * MAX_PROVIDERS
     accounts = [account for one in plan.providers for account in (one.service, *one.accounts)]
     assert len({account.password for account in accounts}) == len(accounts)
     assert len({account.address for account in accounts}) == len(accounts)
@@ -33,6 +33,18 @@ def test_a_kept_plan_grows_and_never_shrinks(tmp_path: Path) -> None:
         assert (after.accounts[:3], len(after.accounts)) == (before.accounts, 4)
     assert len(set(ports(grown))) == len(ports(grown))
     assert load_or_draw(tmp_path, providers=2, accounts=3) == grown
+
+
+def test_a_plan_older_than_a_service_gets_a_port_for_it(tmp_path: Path) -> None:
+    first = load_or_draw(tmp_path, providers=1, accounts=1)
+    file = tmp_path / "plan.json"
+    raw = json.loads(file.read_text())
+    del raw["providers"][0]["ports"]["imaps"]
+    file.write_text(json.dumps(raw))
+    again = load_or_draw(tmp_path, providers=1, accounts=1)
+    kept = {service: port for service, port in first.providers[0].ports.items() if service != "imaps"}
+    assert {service: again.providers[0].ports[service] for service in kept} == kept
+    assert again.providers[0].ports["imaps"] not in kept.values()
 
 
 def test_only_its_owner_reads_it(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_it_names_accounts_passwords_and_ports(screened: Screened) -> None:
     for provider in screened.lab.description["providers"]:
         ports = provider["ports"]
         assert f"SMTP {ports['submissions']} (TLS), {ports['submission']} (STARTTLS)" in seen
-        assert f"POP3 {ports['pop3s']} (TLS)" in seen
+        assert f"IMAP {ports['imaps']}, POP3 {ports['pop3s']} (TLS)" in seen
     assert str(screened.lab.file) in seen.replace("\n", "")
 
 

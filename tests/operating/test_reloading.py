@@ -58,7 +58,7 @@ def publish(alfa: Provider, *domains: str) -> None:
     write_public(alfa.layout.index_file, data)
 
 
-@pytest.mark.parametrize("service", ["submissions", "pop3s", "https"])
+@pytest.mark.parametrize("service", ["submissions", "imaps", "pop3s", "https"])
 def test_new_connections_see_the_new_certificate_and_old_ones_live_on(alfa: Provider, service: str) -> None:
     with alfa.serving() as served, alfa.submission() as holder:
         before = shown(alfa, service)

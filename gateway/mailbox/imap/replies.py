@@ -102,6 +102,8 @@ ISSUED: Final = "[EXPUNGEISSUED] some messages are gone"  # RFC 5530 section 3
 
 REFUSED: Final[Mapping[SignInFailure, str]] = {
     SignInFailure.WRONG: "[AUTHENTICATIONFAILED] user name or password wrong",  # RFC 5530 section 3
+    SignInFailure.NEEDS_DEVICE: "[ALERT] this account needs a device password: ask your provider for one",
+    SignInFailure.CLOSED: "[ALERT] this account is not used by IMAP",
     SignInFailure.BUSY: FAILED,
     SignInFailure.TOO_MANY: "[UNAVAILABLE] too many failures, try again later",
 }

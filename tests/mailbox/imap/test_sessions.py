@@ -81,6 +81,13 @@ async def test_a_stranger_may_not_say_much(house: House) -> None:
     assert await client.left_alone() == replies.BYE_LONG
 
 
+@pytest.mark.parametrize("why", SignInFailure)
+async def test_every_refusal_has_its_word(house: House, why: SignInFailure) -> None:
+    client = await house.client(signed_in=False)
+    house.failure = why
+    assert (await client.ask(b"LOGIN a b"))[-1].startswith(b"NO [")
+
+
 # Several sessions in one folder.
 
 
