@@ -1,0 +1,275 @@
+"""Another organisation's IMAP server, as a client sees it: folders, messages in slices, bytes in pieces; APPEND.
+
+aioimaplib carries the protocol, over TLS alone. It keeps each answer whole and takes its lines one in the other, so
+what is asked for is cut small: a hundred messages of metadata, a megabyte of a message at a time.
+"""
+
+import asyncio
+import contextlib
+import logging
+import re
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import aioimaplib
+
+from gateway.points.folder_names import from_utf7, to_utf7
+from receipts.errors import GatewayError, TemporaryError
+
+__all__ = [
+    "ImapAccount",
+    "ImapRefused",
+    "ImapUnavailable",
+    "RemoteFolder",
+    "RemoteMailbox",
+    "RemoteMessage",
+    "signed_in",
+]
+
+logging.getLogger("aioimaplib").setLevel(logging.CRITICAL)  # it writes what was sent
+
+_PATIENCE_LEAVING: Final = 0.1
+_PATIENCE_APPENDING: Final = 5  # times what any other answer may take
+_SLICE: Final = 100  # messages asked for at once
+_PIECE: Final = 1_000_000  # bytes of a message asked for at once
+_MAX_FOLDERS: Final = 10_000
+_FLAGS: Final = re.compile(rb"FLAGS \(([^)]*)\)")
+_UID: Final = re.compile(rb"\bUID (\d+)")
+_SIZE: Final = re.compile(rb"RFC822\.SIZE (\d+)")
+_DATE: Final = re.compile(rb'INTERNALDATE "([^"]{20,40})"')
+_LISTED: Final = re.compile(rb'\(([^)]*)\) (?:"((?:\\.|[^"\\]))"|NIL) (.*)', re.DOTALL)
+_VALIDITY: Final = re.compile(rb"\[UIDVALIDITY (\d+)\]", re.IGNORECASE)
+_APPENDED: Final = re.compile(rb"\[APPENDUID (\d+) (\d+)\]", re.IGNORECASE)
+_NO_SELECT: Final = frozenset({"\\noselect", "\\nonexistent"})
+
+
+class ImapUnavailable(TemporaryError):
+    """The server does not answer, or not as IMAP servers do; it may be tried again."""
+
+
+class ImapRefused(GatewayError):
+    """The server says no; the text holds its words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImapAccount:
+    """Where and as whom to sign in."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    context: ssl.SSLContext
+    timeout: float = 60.0  # seconds for one answer
+
+    def __repr__(self) -> str:
+        return f"ImapAccount({self.user!r} at {self.host}:{self.port})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteFolder:
+    """A folder of the other server."""
+
+    name: str  # with the separator of that server
+    wire_name: str  # as the server writes it
+    separator: str | None
+    attributes: frozenset[str]  # lower case, "\\sent" and so on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteMessage:
+    """What the server says of a message."""
+
+    uid: int
+    size: int
+    at: datetime  # internal date, in its zone
+    flags: tuple[str, ...]  # without \\Recent
+
+
+@asynccontextmanager
+async def signed_in(account: ImapAccount) -> AsyncIterator["RemoteMailbox"]:
+    """A session with the server, signed in.
+
+    Raises:
+        ImapUnavailable: no connection, no TLS with a certificate that holds, or no answer.
+        ImapRefused: the user name or the password is wrong.
+    """
+    client = aioimaplib.IMAP4_SSL(account.host, account.port, timeout=account.timeout, ssl_context=account.context)
+    remote = RemoteMailbox(client, account.timeout)
+    try:
+        await remote.begin(account.user, account.password)
+        yield remote
+    finally:
+        await remote.end()
+
+
+class RemoteMailbox:
+    """One session. Methods raise ImapUnavailable and ImapRefused."""
+
+    def __init__(self, client: aioimaplib.IMAP4_SSL, timeout: float) -> None:
+        self._client = client
+        self._timeout = timeout
+
+    async def begin(self, user: str, password: str) -> None:
+        await self._guarded(self._client.wait_hello_from_server)
+        await self._asked(lambda: self._client.login(user, password))
+        await self._guarded(self._client.protocol.capability)
+
+    async def end(self) -> None:
+        """Say goodbye if the server still listens, and close."""
+        with contextlib.suppress(ImapUnavailable):  # it was the last word anyway
+            await self._guarded(self._client.logout, patience=_PATIENCE_LEAVING)
+        transport = self._client.protocol.transport
+        if transport is not None:
+            transport.abort()
+
+    def can(self, capability: str) -> bool:
+        return bool(self._client.has_capability(capability))
+
+    async def folders(self) -> list[RemoteFolder]:
+        """All folders that hold messages. Those with names that no server should have are left out."""
+        lines = await self._asked(lambda: self._client.list('""', "*"))
+        found = (_folder(line, lines[number + 1 : number + 2]) for number, line in enumerate(lines[: 2 * _MAX_FOLDERS]))
+        return [folder for folder in found if folder is not None and not folder.attributes & _NO_SELECT]
+
+    async def examine(self, folder: RemoteFolder) -> int:
+        """Open a folder to read it alone; its UIDVALIDITY."""
+        lines = await self._asked(lambda: self._client.examine(_quoted(folder.wire_name)))
+        self._client.protocol.state = aioimaplib.SELECTED  # which the library forgets after EXAMINE
+        for line in lines:
+            if validity := _VALIDITY.search(bytes(line)):
+                return int(validity[1])
+        raise ImapUnavailable("the server names no UIDVALIDITY")
+
+    async def uids(self) -> list[int]:
+        """UIDs of all messages of the open folder, ascending."""
+        lines = await self._asked(lambda: self._client.uid_search("ALL", charset=None))
+        numbers = b" ".join(bytes(line) for line in lines[:-1]).split()
+        return sorted({int(number) for number in numbers if number.isdigit() and len(number) <= 10})
+
+    async def messages(self, uids: Sequence[int]) -> AsyncIterator[RemoteMessage]:
+        """What the server says of these; in slices, so that a folder of any size is walked in little memory."""
+        for first in range(0, len(uids), _SLICE):
+            wanted = uids[first : first + _SLICE]
+            asked = ",".join(map(str, wanted))
+            lines = await self._asked(
+                lambda asked=asked: self._client.uid("FETCH", asked, "(UID FLAGS INTERNALDATE RFC822.SIZE)")  # type: ignore[misc]
+            )
+            known = {message.uid: message for message in map(_message, lines) if message is not None}
+            for uid in wanted:
+                if uid in known:
+                    yield known[uid]
+
+    async def read(self, uid: int, size: int) -> AsyncIterator[bytes]:
+        """The bytes of a message of the open folder.
+
+        Raises:
+            ImapUnavailable: also when there are fewer or more than the server said.
+        """
+        done = 0
+        while done < size:
+            asked = f"(BODY.PEEK[]<{done}.{min(_PIECE, size - done)}>)"
+            lines = await self._asked(lambda asked=asked: self._client.uid("FETCH", str(uid), asked))  # type: ignore[misc]
+            piece = next((bytes(line) for line in lines if isinstance(line, bytearray)), b"")
+            if not piece or done + len(piece) > size:
+                raise ImapUnavailable(f"message {uid} is not as long as the server said")
+            done += len(piece)
+            yield piece
+
+    async def append(self, folder: str, message: bytes, flags: Sequence[str], at: datetime) -> tuple[int, int] | None:
+        """Add a message; UIDVALIDITY and UID if the server tells them (UIDPLUS)."""
+        name = _quoted(to_utf7(folder))
+        lines = await self._asked(
+            lambda: self._client.append(message, name, " ".join(flags) or None, at), patience=_PATIENCE_APPENDING
+        )
+        for line in lines:
+            if told := _APPENDED.search(bytes(line)):
+                return int(told[1]), int(told[2])
+        return None
+
+    async def create(self, folder: str) -> None:
+        """Make a folder, and those above it where the server does."""
+        await self._asked(lambda: self._client.create(_quoted(to_utf7(folder))))
+
+    async def search_header(self, folder: str, name: str, value: str) -> list[int]:
+        """UIDs of messages of a folder with a header field that contains ``value``; the folder is open then."""
+        await self._asked(lambda: self._client.select(_quoted(to_utf7(folder))))
+        lines = await self._asked(lambda: self._client.uid_search("HEADER", name, _quoted(value), charset=None))
+        numbers = b" ".join(bytes(line) for line in lines[:-1]).split()
+        return sorted(int(number) for number in numbers if number.isdigit())
+
+    async def _asked(self, ask: Callable[[], Awaitable[Any]], *, patience: float = 1) -> list[Any]:
+        response = await self._guarded(ask, patience=patience)
+        if response.result != "OK":
+            last = bytes(response.lines[-1]) if response.lines else b""
+            raise ImapRefused(_printable(last) or "the server refuses")
+        return list(response.lines)
+
+    async def _guarded(self, ask: Callable[[], Awaitable[Any]], *, patience: float = 1) -> Any:
+        asked = asyncio.ensure_future(ask())
+        try:
+            await asyncio.wait({asked}, timeout=self._timeout * patience)
+            if not asked.done():
+                raise TimeoutError
+            return asked.result()
+        except (OSError, TimeoutError, ssl.SSLError, EOFError) as error:
+            raise ImapUnavailable(str(error) or "no answer in time") from error
+        except (aioimaplib.AioImapException, RecursionError, ValueError, IndexError, AttributeError) as error:
+            raise ImapUnavailable(f"the server talks strangely: {type(error).__name__}") from error
+        finally:
+            if not asked.done():
+                self._let_go(asked)
+
+    def _let_go(self, asked: asyncio.Future[Any]) -> None:
+        """End what will not end by itself: a task of the library's own may hold the lock that ``asked`` waits for."""
+        for task in (*self._client.protocol.tasks, asked):
+            task.cancel()
+
+
+def _folder(line: bytes, following: Sequence[Any]) -> RemoteFolder | None:
+    match = _LISTED.match(bytes(line))
+    if match is None:
+        return None
+    attributes, separator, name = match.groups()
+    if name.startswith(b"{") and following:  # the name comes as a literal
+        name = bytes(following[0])
+    elif name.startswith(b'"'):
+        name = re.sub(rb"\\(.)", rb"\1", name[1:-1])
+    try:
+        wire_name = name.decode("ascii")
+        readable = from_utf7(wire_name)
+    except ValueError:
+        return None
+    return RemoteFolder(
+        name=readable,
+        wire_name=wire_name,
+        separator=None if separator is None else separator.decode("ascii", "replace")[-1],
+        attributes=frozenset(attributes.decode("ascii", "replace").lower().split()),
+    )
+
+
+def _message(line: bytes) -> RemoteMessage | None:
+    text = bytes(line)
+    uid, size, date, flags = (pattern.search(text) for pattern in (_UID, _SIZE, _DATE, _FLAGS))
+    if uid is None or size is None or date is None:
+        return None
+    try:
+        at = datetime.strptime(date[1].decode("ascii").strip(), "%d-%b-%Y %H:%M:%S %z")
+    except ValueError:
+        return None
+    named = flags[1].decode("ascii", "replace").split() if flags else []
+    kept = tuple(flag for flag in named if flag.lower() != "\\recent")
+    return RemoteMessage(uid=int(uid[1]), size=int(size[1]), at=at, flags=kept)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _printable(line: bytes) -> str:
+    return "".join(character for character in line.decode("ascii", "replace")[:200] if character.isprintable())

@@ -1,0 +1,135 @@
+"""Another server's mailbox through aioimaplib: a real Dovecot, and servers that are none."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.drivers.imap_client import ImapAccount, ImapRefused, ImapUnavailable, RemoteFolder, signed_in
+from tests import dovecot, throwaway
+from tests.dovecot import Dovecot
+
+AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+SMALL = b"Subject: breve\r\n\r\n(FETCH {12}\r\nciao\r\n"
+LARGE = b"Subject: grande\r\n\r\n" + b"una riga {7}\r\n" * 180_000  # 2.5 MB: three pieces
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Dovecot]:
+    dovecot.require()
+    with dovecot.running() as running:
+        yield running
+
+
+def account(server: Dovecot, **other: object) -> ImapAccount:
+    values: dict[str, object] = {
+        "host": server.host,
+        "port": server.imaps,
+        "user": "anna",
+        "password": dovecot.PASSWORD,
+        "context": server.tls.client(),
+    }
+    return ImapAccount(**(values | other))  # type: ignore[arg-type]
+
+
+async def test_what_is_appended_is_read_back_byte_for_byte_with_flags_and_date(server: Dovecot) -> None:
+    async with signed_in(account(server)) as remote:
+        assert remote.can("UIDPLUS")
+        validity, first = await remote.append("Sent", SMALL, ("\\Seen", "$Certified"), AT) or (0, 0)
+        again = await remote.append("Sent", LARGE, (), AT)
+        assert again == (validity, first + 1)
+        (sent,) = [folder for folder in await remote.folders() if "\\sent" in folder.attributes]
+        assert (sent.name, sent.separator) == ("Sent", "/")
+        assert await remote.examine(sent) == validity
+        assert await remote.uids() == [first, first + 1]
+        found = [message async for message in remote.messages([first, first + 1, 4_000_000])]
+        assert [(message.size, message.at, set(message.flags)) for message in found] == [
+            (len(SMALL), AT, {"\\Seen", "$Certified"}),
+            (len(LARGE), AT, set()),
+        ]
+        for message, octets in zip(found, (SMALL, LARGE), strict=True):
+            assert b"".join([piece async for piece in remote.read(message.uid, message.size)]) == octets
+        assert await remote.search_header("Sent", "Subject", "grande") == [first + 1]
+
+
+async def test_a_folder_with_hundreds_of_messages_is_walked_whole(server: Dovecot) -> None:
+    async with signed_in(account(server, user="bruno")) as remote:
+        for number in range(230):
+            await remote.append("Trash", b"Subject: %d\r\n\r\n" % number, (), AT)
+        (trash,) = [folder for folder in await remote.folders() if "\\trash" in folder.attributes]
+        await remote.examine(trash)
+        uids = await remote.uids()
+        assert len(uids) == 230
+        assert [message.uid async for message in remote.messages(uids)] == uids
+
+
+async def test_names_in_other_letters_are_read_and_written(server: Dovecot) -> None:
+    async with signed_in(account(server)) as remote:
+        await remote.create("Pratiche/Città & perché 郵件")
+        assert "Pratiche/Città & perché 郵件" in [folder.name for folder in await remote.folders()]
+
+
+async def test_a_wrong_password_is_refused_with_the_servers_words(server: Dovecot) -> None:
+    with pytest.raises(ImapRefused, match="AUTHENTICATIONFAILED"):
+        async with signed_in(account(server, password="sbagliata")):
+            raise AssertionError("signed in")
+
+
+async def test_a_folder_that_is_not_there_is_refused(server: Dovecot) -> None:
+    async with signed_in(account(server)) as remote:
+        missing = RemoteFolder(name="x", wire_name="x", separator="/", attributes=frozenset())
+        with pytest.raises(ImapRefused, match=r"(?i)exist"):
+            await remote.examine(missing)
+
+
+async def test_a_certificate_that_does_not_hold_is_no_connection(server: Dovecot) -> None:
+    with pytest.raises(ImapUnavailable, match="certificate"):
+        async with signed_in(account(server, context=ssl.create_default_context())):
+            raise AssertionError("signed in")
+
+
+Impostor = tuple[throwaway.Throwaway, dict[str, bytes], int]
+"""Its certificate, what it says to whoever connects, and its port."""
+
+SCRIPTS = {
+    "ends at once": b"",
+    "another protocol": b"220 smtp.example ESMTP\r\n" * 50,
+    "no answer to LOGIN": b"* OK hello\r\n",
+    "an endless line": b"* OK " + b"x" * 3_000_000,
+    "a literal of four gigabytes": b"* OK {4294967295}\r\n" + b"x" * 100_000,
+    "a thousand lines at once": b"* OK hello\r\n" + b"* 1 EXISTS\r\n" * 5_000,
+}
+
+
+@pytest.fixture
+async def impostor(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Impostor]:
+    tls = throwaway.make(tmp_path_factory.mktemp("tls"))
+    said: dict[str, bytes] = {}
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said["all"])
+        await reader.read(1_000)
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=tls.server())
+    yield tls, said, server.sockets[0].getsockname()[1]
+    server.close()
+
+
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+async def test_a_server_that_is_none_is_unavailable_in_bounded_time(impostor: Impostor, script: bytes) -> None:
+    tls, said, port = impostor
+    said["all"] = script
+    strange = ImapAccount(host="localhost", port=port, user="anna", password="x", context=tls.client(), timeout=2)
+    with pytest.raises(ImapUnavailable):
+        async with signed_in(strange):
+            raise AssertionError("signed in")
+
+
+def test_an_account_shows_no_password() -> None:
+    shown = repr(ImapAccount(host="h", port=1, user="anna", password="segreto", context=ssl.create_default_context()))
+    assert "segreto" not in shown
