@@ -38,6 +38,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {  # name: where it is, first line of 
         "gateway.commands.register:app",
         "Check the legal register, close its days, extract from it, count.",
     ),
+    "quarantine": (
+        "gateway.commands.quarantine:app",
+        "See which infected messages are kept, and take one out to examine it.",
+    ),
     "check-config": ("gateway.commands.config:check_config", "Say everything that is wrong with a configuration."),
     "example-config": (
         "gateway.commands.config:example_config",

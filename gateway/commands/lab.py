@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from gateway.lab.clamd import ClamdMissing
 from gateway.lab.description import description_file
 from gateway.lab.plan import MAX_PROVIDERS, NoPlan
 from gateway.lab.running import FolderInUse, running_lab
@@ -40,6 +41,9 @@ def lab(
     client_certificates: Annotated[
         bool,
         typer.Option("--client-certificates", help="The index is fetched from the first provider, with a certificate."),
+    ] = False,
+    antivirus: Annotated[
+        bool, typer.Option("--antivirus", help="Every provider scans for viruses, with the installed clamd.")
     ] = False,
     first_port: Annotated[
         int | None,
@@ -76,6 +80,7 @@ def lab(
             first_port=first_port,
             restart=restart,
             client_certificates=client_certificates,
+            antivirus=antivirus,
             tell=tell,
         ) as running:
             if on_terminal:
@@ -88,7 +93,7 @@ def lab(
         asyncio.run(run())
     except asyncio.CancelledError:
         typer.echo("stopped")
-    except (FolderInUse, NoPlan, NotStarted, GatewayError, OSError) as error:
+    except (FolderInUse, NoPlan, NotStarted, ClamdMissing, GatewayError, OSError) as error:
         typer.echo(f"ceralacca lab: {error}", err=True)
         raise typer.Exit(1) from None
 

@@ -1,20 +1,25 @@
-"""A clamd of one's own for labs and tests: the installed program, a virus database with one harmless signature."""
+"""A clamd of one's own for labs and tests: the installed program, a database of harmless signatures."""
 
 import os
 import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.lab.kinship import ends_with_parent
 
-__all__ = ["EICAR", "ClamdMissing", "ClamdProcess", "clamd_program"]
+__all__ = ["CLAMD_SOCKET", "EICAR", "LATE", "ClamdMissing", "ClamdProcess", "clamd_program"]
 
 EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", b"$EICAR-STANDARD-", b"ANTIVIRUS-TEST-FILE!$H+H*"))
 """What every scanner takes for a virus and nobody need fear; in pieces, or this file would be taken for one."""
 
-SIGNATURE = "Eicar-Test-Signature"
+LATE = b"-".join((b"CERALACCA", b"LAB", b"VIRUS", b"UNKNOWN", b"TO", b"THE", b"FIRST", b"PROVIDER"))
+"""What the scanner of a lab's first provider does not know and those of the others do, as with any new virus."""
+
+NAMES = {EICAR: "Eicar-Test-Signature", LATE: "Ceralacca-Lab-Virus"}
+CLAMD_SOCKET = "clamd.sock"
 LONGEST_SOCKET = 100  # of 107 bytes that the system takes
 STOP_SECONDS = 10.0
 LAST_LINES = 10
@@ -33,22 +38,24 @@ class ClamdProcess:
     """One clamd with its files in ``folder``; it ends with this process.
 
     Args:
+        knows: what it takes for viruses.
         options: lines of its configuration, in place of ours or beside them.
 
     Raises:
         ClamdMissing: it is not installed, or the folder's name is too long for a socket.
     """
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, knows: Sequence[bytes] = (EICAR,)) -> None:
         program = clamd_program()
         if program is None:
             raise ClamdMissing("clamd is not installed: apt-get install clamav-daemon")
-        self.socket = folder / "clamd.sock"
+        self.socket = folder / CLAMD_SOCKET
         if len(os.fsencode(self.socket)) > LONGEST_SOCKET:
             raise ClamdMissing(f"{self.socket}: too long a name for a socket; use another folder")
         self._program = program
         self._folder = folder
         self._options = options
+        self._knows = knows
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -61,7 +68,7 @@ class ClamdProcess:
         """Start it; it answers after a second or so."""
         database = self._folder / "signatures"
         database.mkdir(parents=True, exist_ok=True)
-        (database / "lab.ndb").write_text(f"{SIGNATURE}:0:0:{EICAR.hex()}\n")
+        (database / "lab.ndb").write_text("".join(f"{NAMES[one]}:0:*:{one.hex()}\n" for one in self._knows))
         configuration = self._folder / "clamd.conf"
         configuration.write_text("".join(f"{line}\n" for line in self._lines(database)))
         self.socket.unlink(missing_ok=True)

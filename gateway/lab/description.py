@@ -26,16 +26,22 @@ def write_description(
     commands: Mapping[str, Sequence[str]],
     *,
     client_certificates: bool = False,
+    antivirus: bool = False,
 ) -> None:
     """Write it by rename, for its owner alone: it holds passwords.
 
     Args:
         pids, commands: the process of each provider by domain.
         client_certificates: the index is for those alone who show one.
+        antivirus: the providers scan.
     """
     lab = {
         "version": VERSION,
-        "providers": [_provider(layout, one, pids[one.domain], commands[one.domain]) for one in plan.providers],
+        "providers": [
+            _provider(layout, one, pids[one.domain], commands[one.domain])
+            | {"clamd_socket": str(layout.clamd_socket(plan, one)) if antivirus else None}
+            for one in plan.providers
+        ],
         "accounts": [_account(account) for provider in plan.providers for account in provider.accounts],
         "ca_file": str(layout.ca_file),
         "email_ca_file": str(layout.email_ca_file),

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from gateway.drivers.passwords import hash_password
 from gateway.lab.authority import Authority
+from gateway.lab.clamd import CLAMD_SOCKET
 from gateway.lab.files import write_private, write_public
 from gateway.lab.ordinary import ORDINARY_DOMAIN
 from gateway.lab.plan import LabPlan, ProviderPlan
@@ -93,6 +94,16 @@ class Layout:
     def client_key(self) -> Path:
         return self.folder / "client.key.pem"
 
+    @property
+    def clamd_folders(self) -> tuple[Path, Path]:
+        """Of the first provider's scanner, and of the one that all others share."""
+        return self.folder / "clamd", self.folder / "clamd-2"
+
+    def clamd_socket(self, plan: LabPlan, provider: ProviderPlan) -> Path:
+        """Where the scanner of a provider listens, if the lab has scanners."""
+        first, others = self.clamd_folders
+        return (first if provider.domain == plan.providers[0].domain else others) / CLAMD_SOCKET
+
     def provider(self, plan: ProviderPlan) -> ProviderFiles:
         return ProviderFiles(self.folder / plan.label)
 
@@ -103,12 +114,14 @@ def prepare(
     storage_urls: dict[str, str] | None = None,
     *,
     client_certificates: bool = False,
+    antivirus: bool = False,
 ) -> None:
     """Make what is missing; what is there stays, so that a lab that is started again is the same lab.
 
     Args:
         client_certificates: the first provider gives the index to those alone who show a certificate; the others
             fetch theirs there.
+        antivirus: each provider has a scanner.
         storage_urls: databases by domain; an SQLite file each if left out.
     """
     authority = _authority(layout, plan)
@@ -118,7 +131,10 @@ def prepare(
         files.data.mkdir(parents=True, exist_ok=True)
         _signing_key(authority, files, provider)
         index = _index_section(layout, plan, provider, client_certificates=client_certificates)
-        write_private(files.config, _configuration(layout, plan, provider, url, index).encode())
+        configuration = _configuration(layout, plan, provider, url, index)
+        if antivirus:
+            configuration += f'\n[antivirus]\nsocket = "{layout.clamd_socket(plan, provider)}"\n'
+        write_private(files.config, configuration.encode())
         _populate(url, provider)
     _publish_index(layout, plan, authority)
     if client_certificates and not layout.client_key.exists():

@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import fcntl
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
+from gateway.lab.clamd import EICAR, LATE, ClamdProcess
 from gateway.lab.description import description_file, write_description
 from gateway.lab.network import Layout, prepare
 from gateway.lab.ordinary import OrdinaryServer
@@ -16,6 +17,7 @@ from gateway.lab.supervisor import ProviderProcess
 __all__ = ["FolderInUse", "Lab", "running_lab"]
 
 LOCK_FILE = "lab.lock"
+CLAMD_POLL_SECONDS = 0.05
 
 
 class FolderInUse(RuntimeError):
@@ -25,10 +27,13 @@ class FolderInUse(RuntimeError):
 class Lab:
     """A running lab."""
 
-    def __init__(self, layout: Layout, plan: LabPlan, *, client_certificates: bool = False) -> None:
+    def __init__(
+        self, layout: Layout, plan: LabPlan, *, client_certificates: bool = False, antivirus: bool = False
+    ) -> None:
         self.layout = layout
         self.plan = plan
         self._client_certificates = client_certificates
+        self._antivirus = antivirus
         self.processes = {
             provider.domain: ProviderProcess(
                 provider.name,
@@ -62,6 +67,7 @@ class Lab:
             {domain: process.pid for domain, process in self.processes.items()},
             {domain: process.command for domain, process in self.processes.items()},
             client_certificates=self._client_certificates,
+            antivirus=self._antivirus,
         )
 
 
@@ -74,6 +80,7 @@ async def running_lab(
     first_port: int | None = None,
     restart: bool = True,
     client_certificates: bool = False,
+    antivirus: bool = False,
     storage_urls: Callable[[LabPlan], dict[str, str]] | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Lab]:
@@ -83,6 +90,7 @@ async def running_lab(
         first_port: where the ports of providers that are new in this folder begin; free ones if left out.
         restart: start a provider again when it dies.
         client_certificates: the index is fetched with them.
+        antivirus: all providers scan: the first one with a clamd that knows less than that of the others.
         storage_urls: databases by domain for the plan; SQLite files if left out.
         tell: is told what happens, line by line.
 
@@ -90,6 +98,7 @@ async def running_lab(
         FolderInUse: see above.
         NoPlan, KeyRefused: the folder holds something that is no lab, or half of one.
         NotStarted: a provider did not start; the text ends with its log.
+        ClamdMissing: clamd is not installed, or did not start.
         OSError: the folder cannot be used, or there is no free port.
     """
     layout = Layout(folder)
@@ -98,12 +107,39 @@ async def running_lab(
         plan = load_or_draw(layout.folder, providers=providers, accounts=accounts, first_port=first_port)
         tell("making keys, certificates, index and accounts ...")
         urls = None if storage_urls is None else storage_urls(plan)
-        await asyncio.to_thread(prepare, layout, plan, urls, client_certificates=client_certificates)
-        lab = Lab(layout, plan, client_certificates=client_certificates)
+        scanners = _scanners(layout) if antivirus else ()
+        await asyncio.to_thread(
+            prepare, layout, plan, urls, client_certificates=client_certificates, antivirus=antivirus
+        )
+        lab = Lab(layout, plan, client_certificates=client_certificates, antivirus=antivirus)
         tell(f"starting {', '.join(provider.name for provider in plan.providers)} ...")
-        async with _ordinary(layout, plan), _processes(lab, restart=restart, tell=tell):
+        async with (
+            _scanning(scanners),
+            _ordinary(layout, plan),
+            _processes(lab, restart=restart, tell=tell),
+        ):
             with lab.described():
                 yield lab
+
+
+def _scanners(layout: Layout) -> tuple[ClamdProcess, ...]:
+    first, others = layout.clamd_folders
+    return ClamdProcess(first, knows=(EICAR,)), ClamdProcess(others, knows=(EICAR, LATE))
+
+
+@contextlib.asynccontextmanager
+async def _scanning(scanners: Sequence[ClamdProcess]) -> AsyncIterator[None]:
+    """All of them, answering; whatever way the block ends, none is left."""
+    try:
+        for clamd in scanners:
+            clamd.spawn()
+        for clamd in scanners:
+            while not clamd.answers():  # noqa: ASYNC110  (nobody tells when)
+                await asyncio.sleep(CLAMD_POLL_SECONDS)
+        yield
+    finally:
+        for clamd in scanners:
+            clamd.stop()
 
 
 @contextlib.asynccontextmanager

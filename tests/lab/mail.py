@@ -17,9 +17,11 @@ KINDS = {
     ("X-Trasporto", "posta-certificata"): "T4 envelope",
     ("X-Ricevuta", "presa-in-carico"): "T5 take-charge",
     ("X-Trasporto", "errore"): "T6 anomaly",
+    ("X-Ricevuta", "rilevazione-virus"): "T7 virus",
     ("X-Ricevuta", "avvenuta-consegna"): "T9 delivery",
     ("X-Ricevuta", "errore-consegna"): "T10 non-delivery",
 }
+FOR_VIRUSES = {"T2 non-acceptance": "T3 non-acceptance, virus", "T10 non-delivery": "T8 non-delivery, virus"}
 FORMS = {"completa": "complete", "breve": "brief", "sintetica": "concise"}
 
 
@@ -91,6 +93,8 @@ def read_mail(raw: bytes) -> CertifiedMail | None:
     kind = KINDS[marks[0]]
     if kind == "T9 delivery":
         kind = f"{kind}, {_form(message, data)}"
+    if message["X-VerificaSicurezza"] == "errore":
+        kind = FOR_VIRUSES[kind]
     return CertifiedMail(raw, message, kind, data)
 
 
