@@ -12,7 +12,7 @@ __all__ = ["COMMANDS", "app", "load_command", "main"]
 
 COMMANDS: Mapping[str, tuple[str, str]] = {  # name: where it is, first line of its help
     "lab": (
-        "gateway.commands.lab:lab",
+        "gateway.commands.lab:app",
         "Run certified providers on this machine: keys, index, accounts and all. Ctrl-C stops it.",
     ),
     "serve": (

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from gateway.commands.samples import emit
 from gateway.lab.clamd import ClamdMissing
 from gateway.lab.description import description_file
 from gateway.lab.plan import MAX_PROVIDERS, NoPlan
@@ -19,13 +20,18 @@ from gateway.lab.screen import show
 from gateway.lab.supervisor import NotStarted
 from receipts.errors import GatewayError
 
-__all__ = ["lab"]
+__all__ = ["app", "lab"]
 
 LOWEST_PORT, HIGHEST_PORT = 1024, 65_000
 INTERRUPTED = 130  # what shells say of a program ended by Ctrl-C
 
 
+app = typer.Typer()
+
+
+@app.callback(invoke_without_command=True)
 def lab(
+    context: typer.Context,
     *,
     providers: Annotated[
         int, typer.Option(min=1, max=MAX_PROVIDERS, help="Providers: alfa.example, beta.example, ...")
@@ -62,6 +68,8 @@ def lab(
 
     Beside the providers there is an ordinary mail server for mail.example (all but nobody@mail.example exist). Every other domain fails at once: nothing leaves this machine.
     """  # noqa: E501  (a paragraph is one line, or the help breaks where this file does)
+    if context.invoked_subcommand is not None:
+        return
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that is not UTF-8 shows what it can
     console = Console()
@@ -96,6 +104,9 @@ def lab(
     except (FolderInUse, NoPlan, NotStarted, ClamdMissing, GatewayError, OSError) as error:
         typer.echo(f"ceralacca lab: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+app.command()(emit)
 
 
 def _stop_on_signals() -> None:

@@ -24,7 +24,7 @@ from gateway.storage.engine import Storage
 from providers.directory import ProviderRecord, sign_index
 from providers.records import write_ldif
 
-__all__ = ["Layout", "ProviderFiles", "prepare"]
+__all__ = ["Layout", "ProviderFiles", "prepare", "prepare_keys"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,14 @@ class ProviderFiles:
     @property
     def signing_certificate(self) -> Path:
         return self.folder / "signing.pem"
+
+    @property
+    def signing_key(self) -> Path:
+        return self.folder / "signing.key.pem"
+
+    @property
+    def chain(self) -> Path:
+        return self.folder / "chain.pem"
 
     @property
     def index_copy(self) -> Path:
@@ -124,12 +132,11 @@ def prepare(
         antivirus: each provider has a scanner.
         storage_urls: databases by domain; an SQLite file each if left out.
     """
-    authority = _authority(layout, plan)
+    authority = prepare_keys(layout, plan)
     for provider in plan.providers:
         files = layout.provider(provider)
         url = (storage_urls or {}).get(provider.domain) or f"sqlite:///{files.data}/ceralacca.sqlite"
         files.data.mkdir(parents=True, exist_ok=True)
-        _signing_key(authority, files, provider)
         index = _index_section(layout, plan, provider, client_certificates=client_certificates)
         configuration = _configuration(layout, plan, provider, url, index)
         if antivirus:
@@ -141,6 +148,16 @@ def prepare(
         client = authority.client_certificate("Ceralacca Lab")
         write_public(layout.client_certificate, client.pem)
         write_private(layout.client_key, client.key_pem)
+
+
+def prepare_keys(layout: Layout, plan: LabPlan) -> Authority:
+    """Make what is missing of the authorities and the providers' signing keys."""
+    authority = _authority(layout, plan)
+    for provider in plan.providers:
+        files = layout.provider(provider)
+        files.folder.mkdir(parents=True, exist_ok=True)
+        _signing_key(authority, files, provider)
+    return authority
 
 
 def _authority(layout: Layout, plan: LabPlan) -> Authority:
@@ -169,12 +186,11 @@ def _authority(layout: Layout, plan: LabPlan) -> Authority:
 
 
 def _signing_key(authority: Authority, files: ProviderFiles, provider: ProviderPlan) -> None:
-    key_file = files.folder / "signing.key.pem"
-    if not key_file.exists():
+    if not files.signing_key.exists():
         issued = authority.provider_certificate(provider.name, provider.service.address)
         write_public(files.signing_certificate, issued.pem)
-        write_private(key_file, issued.key_pem)
-    write_public(files.folder / "chain.pem", authority.email_ca.pem)
+        write_private(files.signing_key, issued.key_pem)
+    write_public(files.chain, authority.email_ca.pem)
 
 
 def _publish_index(layout: Layout, plan: LabPlan, authority: Authority) -> None:

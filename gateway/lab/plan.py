@@ -9,7 +9,7 @@ from typing import Any
 from gateway.lab.files import write_private
 from gateway.lab.ports import FreePorts
 
-__all__ = ["MAX_PROVIDERS", "AccountPlan", "LabPlan", "NoPlan", "ProviderPlan", "load_or_draw"]
+__all__ = ["MAX_PROVIDERS", "AccountPlan", "LabPlan", "NoPlan", "ProviderPlan", "kept_plan", "load_or_draw"]
 
 LETTERS = ("alfa", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "sigma")
 MAX_PROVIDERS = len(LETTERS)
@@ -60,7 +60,7 @@ def load_or_draw(folder: Path, *, providers: int, accounts: int, first_port: int
         NoPlan: see above.
         OSError: there is no free port, or the folder cannot be written.
     """
-    kept = _load(folder / PLAN_FILE)
+    kept = kept_plan(folder)
     ports = FreePorts(_ports_of(kept), first_port)
     old = {one.domain: one for one in kept.providers} if kept else {}
     try:
@@ -113,7 +113,13 @@ def _password() -> str:
     return secrets.token_urlsafe(12)
 
 
-def _load(file: Path) -> LabPlan | None:
+def kept_plan(folder: Path) -> LabPlan | None:
+    """The plan kept in ``folder``, if there is one.
+
+    Raises:
+        NoPlan: see above.
+    """
+    file = folder / PLAN_FILE
     if not file.exists():
         return None
     try:

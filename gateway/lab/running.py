@@ -14,7 +14,7 @@ from gateway.lab.ordinary import OrdinaryServer
 from gateway.lab.plan import LabPlan, load_or_draw
 from gateway.lab.supervisor import ProviderProcess
 
-__all__ = ["FolderInUse", "Lab", "running_lab"]
+__all__ = ["FolderInUse", "Lab", "locked", "running_lab"]
 
 LOCK_FILE = "lab.lock"
 CLAMD_POLL_SECONDS = 0.05
@@ -102,7 +102,7 @@ async def running_lab(
         OSError: the folder cannot be used, or there is no free port.
     """
     layout = Layout(folder)
-    with _locked(layout.folder):
+    with locked(layout.folder):
         description_file(layout).unlink(missing_ok=True)  # of a lab that was killed
         plan = load_or_draw(layout.folder, providers=providers, accounts=accounts, first_port=first_port)
         tell("making keys, certificates, index and accounts ...")
@@ -170,7 +170,8 @@ async def _processes(lab: Lab, *, restart: bool, tell: Callable[[str], None]) ->
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder, made if it is missing, for this process alone. Raises FolderInUse, OSError."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
