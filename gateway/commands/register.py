@@ -3,26 +3,35 @@
 import asyncio
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Final
 from zoneinfo import ZoneInfo
 
 import typer
 
 from config.settings import Settings
 from gateway.app import registers, terms
+from gateway.app.extracts import Form, new_file, periods, periods_as, write_extract, write_segment
 from gateway.app.progress import shown_progress
+from gateway.commands.alarms import moment
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
 from gateway.commands.domain import opened, refuse
 from gateway.drivers.keyfiles import KeyRefused
 from gateway.drivers.sources import SystemClock
 from gateway.flows.alarms import Alarms
 from gateway.flows.register_closing import RegisterClosing
+from gateway.flows.register_extract import Origin
 from gateway.storage import audit as auditing
 from gateway.storage import chain, segments
 from gateway.storage.audit import Audit
 from gateway.storage.engine import Storage
-from gateway.storage.segments import Segment
+from gateway.storage.extracts import Selection
+from gateway.storage.segments import Segment, every_segment
+from receipts.errors import SigningUnavailable
 
 __all__ = ["app"]
 
@@ -31,6 +40,7 @@ app = typer.Typer(
 )
 
 CHANGED = 1  # exit code
+TIMES: Final = "From a time on: 2026-03-01, 2026-03-01T09:30, or 24h ago."
 NAMED = 20  # unlinked rows that are listed one by one
 
 
@@ -96,6 +106,104 @@ def purge(
             return
         removed = asyncio.run(removal(lambda segment, rows: typer.echo(f"{_segment(segment)}: {rows} rows removed")))
     typer.echo(f"{removed} rows removed")
+
+
+@app.command()
+def export(
+    message: Annotated[
+        str | None, typer.Option("--message", metavar="ID", help="About one message: a PEC msgid or a Message-ID.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option("--address", help="About one address, as sender, recipient or account.")
+    ] = None,
+    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help=TIMES)] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before that time.")] = None,
+    form: Annotated[Form, typer.Option("--format", help="For a table, for programs, or signed for people.")] = Form.CSV,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file to write; standard output if left out.")
+    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Extract rows by message, address or time, each with its place in what was signed."""
+    if message is None and address is None and since is None and until is None:
+        raise refuse("say what to extract: --message, --address, --since or --until")
+    if form is Form.PDF and output is None:
+        raise refuse("a PDF needs a file: --output")
+    with opened(config) as (settings, storage):
+        zone, now = ZoneInfo(settings.provider.time_zone), datetime.now(UTC)
+        selection = Selection(
+            message=message,
+            address=address,
+            since=None if since is None else moment(since, zone, now),
+            until=None if until is None else moment(until, zone, now),
+        )
+        provider = settings.provider
+        origin = Origin(provider=provider.name, domain=provider.domain, zone=zone, selection=selection, at=now)
+        signer = partial(terms.signer, settings)
+        try:
+            with _target(output) as file, shown_progress("rows") as progress:
+                rows = write_extract(storage, origin, form, file, signer, progress)
+        except (OSError, KeyRefused, SigningUnavailable) as error:
+            raise refuse(f"not extracted: {error}") from None
+    typer.echo(f"{rows} rows", err=True)
+
+
+@app.command("segments")
+def segments_(
+    folder: Annotated[Path, typer.Argument(help="Where the files go.")],
+    number: Annotated[list[int] | None, typer.Option("--number", help="Only these; all of them if left out.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Write closed days as files, to be kept elsewhere or handed to an expert: lines, statement, signature, stamp."""
+    with opened(config) as (_, storage):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            written = 0
+            for segment in _chosen(storage, number):
+                for file in write_segment(storage, segment, folder):
+                    typer.echo(file)
+                    written += 1
+        except OSError as error:
+            raise refuse(f"not written: {error}") from None
+    if not written:
+        raise refuse("there is no such closed day")
+
+
+@app.command()
+def report(
+    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help=TIMES)] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    as_csv: Annotated[bool, typer.Option("--csv", help="A table for other programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON list, one object for every two months.")] = False,
+) -> None:
+    """Count for the supervising authority, every two months: messages sent and received, receipts, boxes."""
+    with opened(config) as (settings, storage):
+        zone, now = ZoneInfo(settings.provider.time_zone), datetime.now(UTC)
+        start = None if since is None else moment(since, zone, now)
+        found = periods(storage, zone, start, now)
+    typer.echo(periods_as(Form.JSON if as_json else Form.CSV if as_csv else None, found), nl=False)
+
+
+@contextmanager
+def _target(output: Path | None) -> Iterator[BinaryIO]:
+    if output is not None:
+        with new_file(output) as file:
+            yield file
+        return
+    file = typer.get_binary_stream("stdout")
+    yield file
+    file.flush()
+
+
+def _chosen(storage: Storage, numbers: list[int] | None) -> Iterator[Segment]:
+    if numbers is None:
+        yield from every_segment(storage.read_now)
+        return
+    for number in numbers:
+        found = storage.read_now(partial(segments.find, number=number))
+        if found is not None:
+            yield found
 
 
 def _closing(settings: Settings, storage: Storage, clock: SystemClock) -> RegisterClosing:

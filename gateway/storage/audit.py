@@ -25,7 +25,6 @@ from gateway.storage.tables import register, register_links
 __all__ = ["Audit", "Judge", "linked_rows", "page", "row_fault", "row_line", "unzipped", "verify"]
 
 READ_AT_ONCE: Final = 2_000
-SEGMENTS_AT_ONCE: Final = 100
 MOST_FAULTS: Final = 100
 LEAST_MONTHS: Final = 30  # RFC 6109 2.3
 UNZIPPED_AT_ONCE: Final = 1_000_000
@@ -121,7 +120,7 @@ class _Walk:
 
     def run(self) -> Audit:
         audit = self._audit
-        for segment in _segments(self._connection):
+        for segment in segments.every_segment(lambda ask: ask(self._connection)):
             self._closed(segment)
         for row in linked_rows(self._connection, self._position):
             self._row(row)
@@ -274,10 +273,3 @@ def _said(segment: Segment) -> SegmentStatement | None:
         return None
     names = ("number", "day", "first", "last", "latest", "link_after", "closed_at")
     return said if all(getattr(said, name) == getattr(segment, name) for name in names) else None
-
-
-def _segments(connection: Connection) -> Iterator[Segment]:
-    number = 1
-    while found := segments.list_from(connection, number, SEGMENTS_AT_ONCE):
-        yield from found
-        number = found[-1].number + 1

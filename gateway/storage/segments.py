@@ -1,7 +1,9 @@
 """Closed days of the register as they are kept: what was signed, what was stamped, what has been removed."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, bindparam, delete, func, select, update
@@ -18,6 +20,7 @@ __all__ = [
     "Unclosed",
     "add",
     "begin_removal",
+    "every_segment",
     "find",
     "keep_stamp",
     "last",
@@ -31,6 +34,7 @@ __all__ = [
     "without_stamp",
 ]
 
+LISTED_AT_ONCE: Final = 100
 REMOVED_AT_ONCE: Final = 1_000
 """Rows in one transaction."""
 
@@ -118,6 +122,18 @@ def find(connection: Connection, number: int) -> Segment | None:
 def list_from(connection: Connection, number: int, limit: int) -> list[Segment]:
     """The segments from that number on."""
     return _all(connection, select(table).where(table.c.number >= number).order_by(table.c.number).limit(limit))
+
+
+def every_segment(read: Callable[[Callable[[Connection], Any]], Any]) -> Iterator[Segment]:
+    """All segments, some at a time.
+
+    Args:
+        read: ``Storage.read_now``, or what asks one connection.
+    """
+    number = 1
+    while found := read(partial(list_from, number=number, limit=LISTED_AT_ONCE)):
+        yield from found
+        number = found[-1].number + 1
 
 
 def unclosed(connection: Connection, after: int) -> Unclosed | None:
