@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from providers.certificates import CertificateFacts
 from providers.chains import ChainCache, Trust
@@ -67,12 +68,17 @@ def check_chain(
 def check_validity(certificate: CertificateFacts, at: datetime | None) -> Check:
     if at is None:
         return Check(CheckName.VALIDITY, None, "the message states no time")
-    span = f"{certificate.not_before:%Y-%m-%d %H:%M:%S} to {certificate.not_after:%Y-%m-%d %H:%M:%S} UTC"
+    span = _span(certificate.not_before, certificate.not_after)
     if at < certificate.not_before:
         return Check(CheckName.VALIDITY, False, f"not valid yet; it is from {span}")
     if at > certificate.not_after:
         return Check(CheckName.VALIDITY, False, f"expired; it was valid from {span}")
     return Check(CheckName.VALIDITY, True, f"valid from {span}")
+
+
+@lru_cache(maxsize=64)
+def _span(start: datetime, end: datetime) -> str:
+    return f"{start:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def check_key_usage(certificate: CertificateFacts) -> Check:

@@ -257,7 +257,8 @@ def _time(value: bytes) -> datetime | None:
         text = ("20" if text[:2] < "50" else "19") + text
     if not text.endswith("Z") or not text[:-1].isdecimal() or len(text) != 15:
         return None
+    year, month, day, hour, minute, second = (int(text[at : at + 2]) for at in range(2, 14, 2))
     try:
-        return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+        return datetime(100 * int(text[:2]) + year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None

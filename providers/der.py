@@ -35,7 +35,7 @@ class NotDer(DerError):
 
 def tlv(tag: int, *parts: bytes) -> bytes:
     """One element: tag, minimal length, the parts joined."""
-    body = b"".join(parts)
+    body = parts[0] if len(parts) == 1 else b"".join(parts)
     size = len(body)
     if size < 0x80:
         return bytes((tag, size)) + body
@@ -86,6 +86,11 @@ def element(data: bytes, at: int, stop: int) -> tuple[int, int, int]:
 
 def expect(data: bytes, at: int, stop: int, tag: int) -> tuple[int, int]:
     """Where the content of the element at ``at`` starts and ends; it must have this tag."""
+    if at + 2 <= stop and data[at] == tag and (size := data[at + 1]) < 0x80:  # as most are
+        start = at + 2
+        end = start + size
+        if end <= stop:
+            return start, end
     found, start, end = element(data, at, stop)
     if found != tag:
         raise DerError(f"element {found:#04x} where {tag:#04x} belongs")

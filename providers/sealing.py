@@ -4,11 +4,11 @@ CAdES-BES attributes, SHA-256, leaf and issuing CA inside (RFC 6109 sections 2.1
 reach a hundred signatures a second; these few elements are written directly.
 """
 
-import binascii
 import hashlib
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Protocol
+from functools import lru_cache
+from typing import NamedTuple, Protocol
 
 from providers.certificates import issuer_and_serial
 from providers.cms import (
@@ -35,12 +35,11 @@ from providers.der import (
 )
 from receipts.octets import Octets
 from receipts.wire import SIGNATURE_NAME
-from receipts.writer import Unsealed
+from receipts.writer import Unsealed, base64_lines
 
 __all__ = ["SignatureAlgorithm", "Signer", "seal", "signed_data"]
 
-LINE_CHARACTERS = 76
-
+VERSION_1 = tlv(INTEGER, b"\x01")
 SHA256 = tlv(SEQUENCE, object_identifier("2.16.840.1.101.3.4.2.1"))
 
 
@@ -105,12 +104,19 @@ def signed_data(signer: Signer, digest: bytes, at: datetime, *, content: bytes |
         at: becomes the signing time.
         content: put inside, as the provider index is; left out, the signature is detached.
     """
-    attributes = _attributes(signer, digest, at)
+    standing = _standing(signer.certificate, tuple(signer.chain), signer.algorithm)
+    attributes = b"".join(
+        sorted(
+            (
+                *standing.attributes,
+                _attribute(ID_SIGNING_TIME, _time(at)),
+                _attribute(ID_MESSAGE_DIGEST, tlv(OCTET_STRING, digest)),
+            )
+        )
+    )
     signer_info = tlv(
         SEQUENCE,
-        tlv(INTEGER, b"\x01"),
-        tlv(SEQUENCE, *issuer_and_serial(signer.certificate)),
-        SHA256,
+        standing.signer,
         tlv(CONTEXT_0, attributes),
         signer.algorithm.value,
         tlv(OCTET_STRING, signer.sign(tlv(SET, attributes))),
@@ -118,29 +124,36 @@ def signed_data(signer: Signer, digest: bytes, at: datetime, *, content: bytes |
     inside = b"" if content is None else tlv(CONTEXT_0, tlv(OCTET_STRING, content))
     body = tlv(
         SEQUENCE,
-        tlv(INTEGER, b"\x01"),
+        VERSION_1,
         tlv(SET, SHA256),
         tlv(SEQUENCE, ID_DATA, inside),
-        tlv(CONTEXT_0, *sorted((signer.certificate, *signer.chain))),
+        standing.certificates,
         tlv(SET, signer_info),
     )
     return tlv(SEQUENCE, ID_SIGNED_DATA, tlv(CONTEXT_0, body))
 
 
-def _attributes(signer: Signer, digest: bytes, at: datetime) -> bytes:
-    """The signed attributes of CAdES-BES, and algorithm protection (RFC 6211), in the order DER asks of a set."""
-    certificate_id = tlv(SEQUENCE, tlv(OCTET_STRING, hashlib.sha256(signer.certificate).digest()))
-    protection = tlv(SEQUENCE, SHA256, _retagged(signer.algorithm.value, CONTEXT_1))
-    return b"".join(
-        sorted(
-            (
-                _attribute(ID_CONTENT_TYPE, ID_DATA),
-                _attribute(ID_SIGNING_TIME, _time(at)),
-                _attribute(ID_MESSAGE_DIGEST, tlv(OCTET_STRING, digest)),
-                _attribute(ID_SIGNING_CERTIFICATE_V2, tlv(SEQUENCE, tlv(SEQUENCE, certificate_id))),
-                _attribute(ID_ALGORITHM_PROTECTION, protection),
-            )
-        )
+class _Standing(NamedTuple):
+    """What is the same in every signature of one signer."""
+
+    signer: bytes  # the beginning of SignerInfo: version, issuer and serial number, digest algorithm
+    certificates: bytes
+    attributes: tuple[bytes, ...]
+
+
+@lru_cache(maxsize=16)
+def _standing(certificate: bytes, chain: tuple[bytes, ...], algorithm: SignatureAlgorithm) -> _Standing:
+    """The attributes of CAdES-BES, and algorithm protection (RFC 6211), in no order yet; DER sorts them as a set."""
+    certificate_id = tlv(SEQUENCE, tlv(OCTET_STRING, hashlib.sha256(certificate).digest()))
+    protection = tlv(SEQUENCE, SHA256, _retagged(algorithm.value, CONTEXT_1))
+    return _Standing(
+        signer=VERSION_1 + tlv(SEQUENCE, *issuer_and_serial(certificate)) + SHA256,
+        certificates=tlv(CONTEXT_0, *sorted((certificate, *chain))),
+        attributes=(
+            _attribute(ID_CONTENT_TYPE, ID_DATA),
+            _attribute(ID_SIGNING_CERTIFICATE_V2, tlv(SEQUENCE, tlv(SEQUENCE, certificate_id))),
+            _attribute(ID_ALGORITHM_PROTECTION, protection),
+        ),
     )
 
 
@@ -156,9 +169,8 @@ def _retagged(whole: bytes, tag: int) -> bytes:
 def _time(at: datetime) -> bytes:
     """UTCTime until 2049, GeneralizedTime from 2050 (RFC 5652 section 11.3)."""
     at = at.astimezone(UTC)
-    if 1950 <= at.year < 2050:
-        return tlv(UTC_TIME, at.strftime("%y%m%d%H%M%SZ").encode())
-    return tlv(GENERALIZED_TIME, at.strftime("%Y%m%d%H%M%SZ").encode())
+    text = f"{at.year:04}{at.month:02}{at.day:02}{at.hour:02}{at.minute:02}{at.second:02}Z".encode()
+    return tlv(UTC_TIME, text[2:]) if 1950 <= at.year < 2050 else tlv(GENERALIZED_TIME, text)
 
 
 def _digest(content: Octets, boundary: bytes) -> bytes:
@@ -184,8 +196,6 @@ def _head(headers: bytes, boundary: str) -> bytes:
 
 
 def _tail(signature: bytes, boundary: str) -> bytes:
-    text = binascii.b2a_base64(signature, newline=False)
-    lines = b"".join(text[at : at + LINE_CHARACTERS] + b"\r\n" for at in range(0, len(text), LINE_CHARACTERS))
     head = (
         f"\r\n--{boundary}\r\n"
         f'Content-Type: application/pkcs7-signature; name="{SIGNATURE_NAME}"\r\n'
@@ -193,4 +203,4 @@ def _tail(signature: bytes, boundary: str) -> bytes:
         f'Content-Disposition: attachment; filename="{SIGNATURE_NAME}"\r\n'
         "\r\n"
     ).encode("ascii")
-    return head + lines + f"--{boundary}--\r\n".encode("ascii")
+    return b"".join((head, base64_lines(signature), f"\r\n--{boundary}--\r\n".encode("ascii")))

@@ -96,11 +96,16 @@ def signer_certificate(info: SignerInfo, certificates: tuple[bytes, ...]) -> byt
                 identifier = tlv(OCTET_STRING, info.key_identifier)
                 if SUBJECT_KEY_IDENTIFIER + tlv(OCTET_STRING, identifier) in der:
                     return der
-            elif issuer_and_serial(der) == (info.issuer, info.serial):
+            elif _may_be(info, der) and issuer_and_serial(der) == (info.issuer, info.serial):
                 return der
         except DerError:
             continue
     return None
+
+
+def _may_be(info: SignerInfo, der: bytes) -> bool:
+    """Whether issuer and serial number stand in the certificate at all: cheaper to find out than where."""
+    return info.serial is not None and info.serial in der and info.issuer is not None and info.issuer in der
 
 
 SUBJECT_KEY_IDENTIFIER = object_identifier("2.5.29.14")

@@ -9,6 +9,7 @@ from xml.parsers import expat
 
 from receipts.facts import CertificationData, Recipient
 from receipts.fields import MAX_TEXT
+from receipts.headers import offset
 from receipts.identifiers import is_smtp_address
 from receipts.wire import CertificationType, ErrorKind, ReceiptForm, RecipientKind
 
@@ -50,6 +51,7 @@ def write_daticert(data: CertificationData) -> bytes:
 
     A character that XML cannot hold becomes U+FFFD.
     """
+    at = data.at
     recipients = "".join(
         f'    <destinatari tipo="{recipient.kind}">{_escaped(recipient.address)}</destinatari>\n'
         for recipient in data.recipients
@@ -67,9 +69,9 @@ def write_daticert(data: CertificationData) -> bytes:
         "  </intestazione>\n"
         "  <dati>\n"
         f"{_element('gestore-emittente', data.provider)}"
-        f'    <data zona="{data.at:%z}">\n'
-        f"      <giorno>{data.at:%d/%m/%Y}</giorno>\n"
-        f"      <ora>{data.at:%H:%M:%S}</ora>\n"
+        f'    <data zona="{offset(at)}">\n'
+        f"      <giorno>{at.day:02}/{at.month:02}/{at.year:04}</giorno>\n"
+        f"      <ora>{at.hour:02}:{at.minute:02}:{at.second:02}</ora>\n"
         "    </data>\n"
         f"{_element('identificativo', data.pec_msgid)}"
         f"{_element('msgid', data.msgid)}"
@@ -83,6 +85,7 @@ def write_daticert(data: CertificationData) -> bytes:
 
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0 section 2.2
+_UNUSUAL = re.compile("[&<>]|[^ -~]")
 _ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord("\r"): "&#13;"}
 
 
@@ -91,6 +94,8 @@ def _element(name: str, text: str | None) -> str:
 
 
 def _escaped(text: str) -> str:
+    if _UNUSUAL.search(text) is None:
+        return text
     return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text).translate(_ESCAPES)
 
 

@@ -7,7 +7,8 @@ outside ASCII becomes encoded words in UTF-8 (RFC 2047), split between character
 import re
 from base64 import b64encode
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import quote
 
@@ -110,6 +111,11 @@ def offset(at: datetime) -> str:
     away = at.utcoffset()
     if away is None:
         raise ValueError("an offset needs an aware datetime")
+    return _written_offset(away)
+
+
+@lru_cache(maxsize=64)
+def _written_offset(away: timedelta) -> str:
     minutes = round(away.total_seconds() / 60)
     return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}{abs(minutes) % 60:02d}"
 

@@ -174,7 +174,7 @@ def _rendered(italian: _Block, english: _Block) -> ReadableText:
 
 
 def _section(block: _Block, language: str) -> tuple[str, ...]:
-    lines = "<br>\r\n".join([escape(line) for line in block.lines])
+    lines = escape("\n".join(block.lines)).replace("\n", "<br>\r\n")  # no line holds a line end
     return (
         f'<div lang="{language}">\r\n<h3>',
         escape(block.title),

@@ -1,7 +1,6 @@
 """Unsealed messages as bytes: outer header fields and the ``multipart/mixed`` that will be signed (RFC 6109 4.3)."""
 
-from base64 import encodebytes
-from binascii import b2a_qp
+from binascii import b2a_base64, b2a_qp
 from collections.abc import Iterable
 
 from receipts.headers import CRLF
@@ -97,7 +96,11 @@ def quoted_printable(data: bytes) -> bytes:
 
 def base64_lines(data: bytes) -> bytes:
     """Base64 in lines of 76 characters, without a CRLF after the last one."""
-    return encodebytes(data).rstrip(b"\n").replace(b"\n", CRLF)
+    text = b2a_base64(data, newline=False)
+    return CRLF.join([text[at : at + _BASE64_LINE] for at in range(0, len(text), _BASE64_LINE)])
+
+
+_BASE64_LINE = 76
 
 
 _SEVEN_BIT = b"Content-Transfer-Encoding: 7bit\r\n"
