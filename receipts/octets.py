@@ -45,6 +45,9 @@ class InMemory:
         return len(self.data)
 
     def pieces(self, start: int, stop: int) -> Iterator[bytes]:
+        if start == 0 and stop == len(self.data) <= WINDOW:
+            yield self.data
+            return
         for at in range(start, stop, WINDOW):
             yield self.data[at : min(at + WINDOW, stop)]
 
@@ -67,18 +70,26 @@ class Octets:
 
     @classmethod
     def of(cls, *parts: "bytes | Span | Octets") -> "Octets":
-        flat: list[bytes | Span] = []
-        for part in parts:
-            flat.extend(part.parts if isinstance(part, Octets) else (part,))
+        if len(parts) == 1 and isinstance(only := parts[0], Octets):
+            return only
         merged: list[bytes | Span] = []
-        for part in flat:
-            if not _length(part):
-                continue
-            if merged and isinstance(part, bytes) and isinstance(last := merged[-1], bytes):
-                merged[-1] = last + part
-            else:
-                merged.append(part)
-        return cls(tuple(merged), sum(map(_length, merged)))
+        run: list[bytes] = []  # literals that follow each other
+        size = 0
+        for part in parts:
+            for each in part.parts if isinstance(part, Octets) else (part,):
+                if isinstance(each, bytes):
+                    if each:
+                        run.append(each)
+                        size += len(each)
+                elif each.stop > each.start:
+                    if run:
+                        merged.append(_joined(run))
+                        run = []
+                    merged.append(each)
+                    size += each.stop - each.start
+        if run:
+            merged.append(_joined(run))
+        return cls(tuple(merged), size)
 
     @classmethod
     def whole(cls, source: Source) -> "Octets":
@@ -100,6 +111,8 @@ class Octets:
         stop = self.size if stop is None else min(stop, self.size)
         if start < 0 or stop < 0:
             raise ValueError("a rope is cut at positive offsets")
+        if start == 0 and stop == self.size:
+            return self
         kept: list[bytes | Span] = []
         at = 0
         for part in self.parts:
@@ -112,10 +125,13 @@ class Octets:
 
     def read(self, start: int = 0, stop: int | None = None) -> bytes:
         """The bytes from ``start`` to ``stop`` in memory: for small ranges only."""
-        if start == 0 and (stop is None or stop >= self.size) and len(self.parts) == 1:
+        if len(self.parts) == 1 and start >= 0 and (stop is None or stop >= 0):
             part = self.parts[0]
+            stop = self.size if stop is None else min(stop, self.size)
             if isinstance(part, bytes):
-                return part
+                return part[start:stop]
+            if isinstance(part.source, InMemory):
+                return part.source.data[part.start + start : part.start + max(start, stop)]
         return b"".join(self.slice(start, stop).pieces())
 
     def find(self, needle: bytes, start: int = 0, stop: int | None = None) -> int:
@@ -147,6 +163,10 @@ class Octets:
 
 
 EMPTY = Octets((), 0)
+
+
+def _joined(run: list[bytes]) -> bytes:
+    return run[0] if len(run) == 1 else b"".join(run)
 
 
 def _length(part: bytes | Span) -> int:

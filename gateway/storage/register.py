@@ -156,7 +156,7 @@ def _clean(text: str | None) -> str | None:
 
 
 def _listed(values: Sequence[str]) -> str:
-    return _json([clean(value) for value in values])
+    return _json([clean(value) for value in values]) if values else "[]"
 
 
 def row_of(row: Any) -> RegisterRow:
