@@ -36,6 +36,7 @@ _PATIENCE_LEAVING: Final = 0.1
 _PATIENCE_APPENDING: Final = 5  # times what any other answer may take
 _SLICE: Final = 100  # messages asked for at once
 _PIECE: Final = 1_000_000  # bytes of a message asked for at once
+_LARGEST: Final = 1_000_000_000  # bytes of a message
 _MAX_FOLDERS: Final = 10_000
 _FLAGS: Final = re.compile(rb"FLAGS \(([^)]*)\)")
 _UID: Final = re.compile(rb"\bUID (\d+)")
@@ -164,21 +165,25 @@ class RemoteMailbox:
                 if uid in known:
                     yield known[uid]
 
-    async def read(self, uid: int, size: int) -> AsyncIterator[bytes]:
-        """The bytes of a message of the open folder.
+    async def read(self, uid: int) -> AsyncIterator[bytes]:
+        """The bytes of a message of the open folder. What the server said of its size does not count: some guess it.
 
         Raises:
-            ImapUnavailable: also when there are fewer or more than the server said.
+            ImapRefused: it is gone, or larger than any message should be.
         """
         done = 0
-        while done < size:
-            asked = f"(BODY.PEEK[]<{done}.{min(_PIECE, size - done)}>)"
+        while True:
+            asked = f"(BODY.PEEK[]<{done}.{_PIECE}>)"
             lines = await self._asked(lambda asked=asked: self._client.uid("FETCH", str(uid), asked))  # type: ignore[misc]
             piece = next((bytes(line) for line in lines if isinstance(line, bytearray)), b"")
-            if not piece or done + len(piece) > size:
-                raise ImapUnavailable(f"message {uid} is not as long as the server said")
             done += len(piece)
+            if not done:
+                raise ImapRefused("the message is gone")
+            if done > _LARGEST:
+                raise ImapRefused(f"the message is larger than {_LARGEST} bytes")
             yield piece
+            if len(piece) < _PIECE:
+                return
 
     async def append(self, folder: str, message: bytes, flags: Sequence[str], at: datetime) -> tuple[int, int] | None:
         """Add a message; UIDVALIDITY and UID if the server tells them (UIDPLUS)."""

@@ -50,8 +50,27 @@ async def test_what_is_appended_is_read_back_byte_for_byte_with_flags_and_date(s
             (len(LARGE), AT, set()),
         ]
         for message, octets in zip(found, (SMALL, LARGE), strict=True):
-            assert b"".join([piece async for piece in remote.read(message.uid, message.size)]) == octets
+            assert b"".join([piece async for piece in remote.read(message.uid)]) == octets
         assert await remote.search_header("Sent", "Subject", "grande") == [first + 1]
+
+
+async def test_a_message_that_is_gone_is_refused(server: Dovecot) -> None:
+    async with signed_in(account(server)) as remote:
+        (inbox,) = [folder for folder in await remote.folders() if folder.name == "INBOX"]
+        await remote.examine(inbox)
+        with pytest.raises(ImapRefused, match="gone"):
+            [piece async for piece in remote.read(4_000_000)]
+
+
+async def test_a_message_as_long_as_a_piece_is_read_whole(server: Dovecot) -> None:
+    octets = b"Subject: tonda\r\n\r\n" + b"x" * 97 + b"\r\n"
+    octets += (b"y" * 98 + b"\r\n") * ((1_000_000 - len(octets)) // 100)
+    octets += b"z" * (1_000_000 - len(octets) - 2) + b"\r\n"
+    async with signed_in(account(server)) as remote:
+        _, uid = await remote.append("Drafts", octets, (), AT) or (0, 0)
+        (drafts,) = [folder for folder in await remote.folders() if "\\drafts" in folder.attributes]
+        await remote.examine(drafts)
+        assert b"".join([piece async for piece in remote.read(uid)]) == octets
 
 
 async def test_a_folder_with_hundreds_of_messages_is_walked_whole(server: Dovecot) -> None:

@@ -9,6 +9,7 @@ from gateway.storage.tables.certified import certified_messages, certified_recip
 from gateway.storage.tables.columns import metadata
 from gateway.storage.tables.details import detail_fill, message_details, message_words
 from gateway.storage.tables.fetched import downloads
+from gateway.storage.tables.imports import import_sources, imported
 from gateway.storage.tables.legal import register, register_chain, register_links, register_segments
 from gateway.storage.tables.mail import expunged, folders, keywords, messages, subscriptions
 from gateway.storage.tables.octets import bodies, body_contents, chunk_sets, content_chunks, contents
@@ -37,6 +38,8 @@ __all__ = [
     "downloads",
     "expunged",
     "folders",
+    "import_sources",
+    "imported",
     "keywords",
     "last_sign_ins",
     "leases",
