@@ -16,6 +16,7 @@ from config.deadlines import DeadlineSettings
 from config.index import IndexSettings
 from config.mailboxes import MailboxSettings
 from config.register import RegisterSettings
+from config.revocation import RevocationSettings
 from config.section import Section
 from config.values import (
     HIGHEST_PORT,
@@ -318,6 +319,7 @@ class Settings(BaseSettings):
     signing: SigningSettings
     trust: TrustSettings
     index: IndexSettings
+    revocation: RevocationSettings = RevocationSettings()
     storage: StorageSettings = StorageSettings()
     limits: LimitSettings = LimitSettings()
     sign_in: SignInSettings = SignInSettings()

@@ -68,6 +68,7 @@ class Chain:
     detail: str
     valid_from: datetime = NEVER
     valid_until: datetime = NEVER
+    path: tuple[bytes, ...] = ()  # DER of a good chain, from the leaf to the authority that is trusted
 
 
 class ChainCache:
@@ -80,6 +81,10 @@ class ChainCache:
     def __init__(self) -> None:
         self._chains: dict[tuple[bytes, bytes, int], Chain] = {}
         self._certificates: dict[bytes, CertificateFacts] = {}
+
+    def authorities(self) -> tuple[bytes, ...]:
+        """DER of the intermediate authorities of the good chains that are remembered."""
+        return tuple(dict.fromkeys(der for chain in list(self._chains.values()) for der in chain.path[1:-1]))
 
     def certificate(self, der: bytes) -> CertificateFacts:
         """``read_certificate``, remembered.
@@ -123,6 +128,7 @@ def verify_chain(leaf: bytes, intermediates: Iterable[bytes], trust: Trust, at: 
         " < ".join(each.subject.rfc4514_string() for each in found[1:]) or "it is trusted itself",
         max(each.not_valid_before_utc for each in found),
         min(each.not_valid_after_utc for each in found),
+        tuple(each.public_bytes(Encoding.DER) for each in found),
     )
 
 

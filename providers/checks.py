@@ -7,6 +7,7 @@ from functools import lru_cache
 from providers.certificates import CertificateFacts
 from providers.chains import ChainCache, Trust
 from providers.directory import Directory, ProviderRecord
+from providers.standing import Standings, Status
 from receipts.identifiers import domain_of
 from receipts.records import record
 
@@ -18,6 +19,7 @@ __all__ = [
     "check_from_domain",
     "check_index",
     "check_key_usage",
+    "check_revocation",
     "check_validity",
 ]
 
@@ -39,6 +41,7 @@ class CheckName(StrEnum):
     ON_BEHALF = "on-behalf"  # IP-06: the name in From is the signed sender's
     COMPETENCE = "sender-domain"  # IP-08: the provider may certify this
     ENCLOSURES = "enclosures"  # D36: its hashes are those of the message kept; only when that is given
+    REVOCATION = "revocation"  # IP-03: it was not taken back; only where that is kept watch over
 
 
 @record()
@@ -79,6 +82,21 @@ def check_validity(certificate: CertificateFacts, at: datetime | None) -> Check:
 @lru_cache(maxsize=64)
 def _span(start: datetime, end: datetime) -> str:
     return f"{start:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def check_revocation(certificate: CertificateFacts, standings: Standings, at: datetime) -> Check:
+    """What is not known is no failure: whether to wait for it is for the caller to say."""
+    standing = standings.of(certificate.sha256)
+    match standing.at(at):
+        case Status.REVOKED:
+            since = f" on {standing.revoked_at:%Y-%m-%d %H:%M:%S} UTC" if standing.revoked_at else ""
+            return Check(CheckName.REVOCATION, False, f"the certificate, or one above it, was revoked{since}")
+        case Status.GOOD:
+            return Check(CheckName.REVOCATION, True, "not revoked")
+        case Status.UNSTATED:
+            return Check(CheckName.REVOCATION, True, "the certificate names no place to ask whether it was revoked")
+        case Status.UNKNOWN:
+            return Check(CheckName.REVOCATION, None, "whether the certificate was revoked is not known now")
 
 
 def check_key_usage(certificate: CertificateFacts) -> Check:

@@ -17,11 +17,13 @@ from providers.checks import (
     check_from_domain,
     check_index,
     check_key_usage,
+    check_revocation,
     check_validity,
 )
 from providers.cms import MAX_DETACHED_BYTES, CmsError, SignedData, SignerInfo, read_signed_data
 from providers.directory import Directory, ProviderRecord
 from providers.signatures import DigestName, Finding, check_digest, check_signature, digest_names, signer_certificate
+from providers.standing import Standings
 from receipts.identifiers import parse_address_list
 from receipts.octets import Octets
 from receipts.parts import BodyError, Part, decode_body
@@ -60,8 +62,11 @@ class SignatureVerdict:
 
     @property
     def proven(self) -> bool:
-        """Whether a certified provider signed these bytes: IP-01, IP-02 and IP-03 all pass."""
-        return all(any(check.name is name and check.ok for check in self.checks) for name in PROOF)
+        """Whether a certified provider signed these bytes: IP-01, IP-02 and IP-03 all pass, and no certificate is known
+        to be revoked.
+        """
+        revoked = any(check.name is CheckName.REVOCATION and check.ok is False for check in self.checks)
+        return not revoked and all(any(check.name is name and check.ok for check in self.checks) for name in PROOF)
 
     @property
     def ok(self) -> bool:
@@ -84,6 +89,7 @@ def verify_signature(
     directory: Directory | None,
     at: datetime | None,
     cache: ChainCache | None = None,
+    standings: Standings | None = None,
 ) -> SignatureVerdict:
     """Check the signature of a scanned message. The content is read once.
 
@@ -92,6 +98,7 @@ def verify_signature(
         directory: the provider index; None leaves out what needs it.
         at: when chain and certificate have to be valid; None takes the time that the signer states.
         cache: kept by the caller from message to message; without one everything is read anew.
+        standings: what is known of revoked certificates; None leaves that check out.
     """
     if not is_sealed(root):
         return _unsealed("no multipart/signed with a CMS signature")
@@ -112,6 +119,7 @@ def verify_signature(
         Check(CheckName.DIGEST, subject.digest.ok, subject.digest.detail),
         Check(CheckName.SIGNATURE, subject.signature.ok, subject.signature.detail),
         *_certificate_checks(subject.certificate, data, trust, at, cache),
+        *_revocation_checks(subject.certificate, standings, at),
         *_provider_checks(subject.certificate, from_address(root), directory, provider),
     )
     return SignatureVerdict(
@@ -209,6 +217,14 @@ def _certificate_checks(
         check_validity(certificate, at),
         check_key_usage(certificate),
     )
+
+
+def _revocation_checks(
+    certificate: CertificateFacts | None, standings: Standings | None, at: datetime | None
+) -> tuple[Check, ...]:
+    if certificate is None or standings is None or at is None:
+        return ()
+    return (check_revocation(certificate, standings, at),)
 
 
 def _provider_checks(

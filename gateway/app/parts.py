@@ -1,13 +1,13 @@
 """The parts of one provider: every collaborator is made here, from settings, and handed to those who need it."""
 
 import asyncio
-import random
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from config.settings import Settings
 from gateway.app import registers, terms
+from gateway.app.keepers import Keepers
 from gateway.app.ports import Ports
 from gateway.drivers.dialer import Dialer
 from gateway.drivers.profiles import sign_profile
@@ -23,9 +23,6 @@ from gateway.flows.effects import Lease, Leased
 from gateway.flows.expire import ExpireFlow
 from gateway.flows.filler import Filler
 from gateway.flows.holders import Holders
-from gateway.flows.index_update import INDEX, IndexUpdate, UpdateSettings
-from gateway.flows.index_watch import IndexWatch, WatchSettings
-from gateway.flows.inspection import Inspector
 from gateway.flows.issue import Identity, Issuer
 from gateway.flows.letters import Writer
 from gateway.flows.local_domains import LocalDomains
@@ -47,7 +44,7 @@ from gateway.points.ordinary import Ordinary
 from gateway.smtp.hardening import Budget
 from gateway.smtp.relay_server import RelayServer
 from gateway.smtp.submission import SubmissionServer
-from gateway.storage import downloads, outbox
+from gateway.storage import outbox
 from gateway.storage.alarms import count
 from gateway.storage.engine import Storage
 from gateway.storage.sink import ContentSink
@@ -56,7 +53,6 @@ from gateway.web.server import WebServer
 from gateway.web.setup.pages import setup_pages
 from gateway.workers.relay import RelayWorker
 from gateway.workers.ticks import Ticks
-from providers.sync import IndexFile
 
 __all__ = ["Parts"]
 
@@ -71,9 +67,6 @@ FORGOTTEN = timedelta(hours=6)
 SESSIONS_LOOKED_AT = timedelta(seconds=5)
 DIARY_WRITTEN = timedelta(seconds=5)
 DEADLINES_LOOKED_AT = timedelta(seconds=30)
-UPDATES_LOOKED_AT = timedelta(seconds=15)
-"""How soon an index that is due, or that another process has fetched, is taken."""
-INDEX_WATCHED = timedelta(minutes=1)
 
 
 class Parts:
@@ -97,7 +90,9 @@ class Parts:
         self.legal_clock = LegalClock(self.clock, self.clock_watch)
         self.tls = ServerTls(settings.tls.certificate_file, settings.tls.key_file)
         self.web_tls = ServerTls(settings.tls.certificate_file, settings.tls.key_file, settings.index.client_ca_file)
-        self.index = IndexFile(settings.index.file, terms.trust(settings.index.signer_ca_file).anchors, self.clock.now)
+        self.dialer = Dialer(closed=settings.relay.closed)
+        self.keepers = Keepers(settings, storage, self.clock, self.alarms, self.dialer)
+        self.index = self.keepers.index
         self.local_domains = LocalDomains(storage)
         self.room = Room(
             storage,
@@ -106,46 +101,18 @@ class Parts:
             min_free_bytes=settings.limits.min_free_disk_bytes,
         )
         provider = settings.provider
-        self.signer = terms.signer(settings)
         self.issuer = Issuer(
             Identity(name=provider.name, domain=provider.domain, service_address=provider.service_address),
-            self.signer,
+            self.keepers.signer,
             self.ids,
         )
-        self._make_index_keepers()
         self._make_boxes()
-        self.closing = registers.closing(settings, storage, self.clock, self.signer, self.alarms, owner)
+        self.closing = registers.closing(settings, storage, self.clock, self.keepers.signer, self.alarms, owner)
         self.removal = registers.removal(settings, storage, self.clock)
         self._make_flows()
         self._make_relay()
         self._make_servers()
         self._make_ticks()
-
-    def _make_index_keepers(self) -> None:
-        settings = self.settings.index
-        self.dialer = Dialer(closed=self.settings.relay.closed)
-        self.index_update: IndexUpdate | None = None
-        if settings.url is not None:
-            self.index_update = IndexUpdate(
-                storage=self.storage,
-                index=self.index,
-                fetch=terms.index_fetch(self.settings, self.dialer, settings.url),
-                bell=self.alarms,
-                clock=self.clock,
-                chance=random.random,
-                settings=UpdateSettings(url=settings.url, period=timedelta(hours=settings.refresh_hours)),
-            )
-        self.index_watch = IndexWatch(
-            self.index,
-            self._index_good_at,
-            self.alarms,
-            self.clock,
-            WatchSettings(
-                most_unseen=timedelta(hours=settings.alarm_after_hours),
-                most_signed=timedelta(days=settings.alarm_signed_days),
-                certificate=self.signer.certificate,
-            ),
-        )
 
     def _make_boxes(self) -> None:
         self.news = News(self.storage)
@@ -174,7 +141,7 @@ class Parts:
         )
         self.receive = ReceiveFlow(
             storage=self.storage,
-            inspector=Inspector(terms.trust(self.settings.trust.ca_file), self.index.directory),
+            inspector=self.keepers.inspector,
             issuer=self.issuer,
             clock=self.legal_clock,
             ids=self.ids,
@@ -285,8 +252,8 @@ class Parts:
             base_url=terms.base_url(self.settings),
         )
         published = Publications(
-            index=self._published_index,
-            record=self._published_record,
+            index=self.keepers.published_index,
+            record=self.keepers.published_record,
             clients_only=self.settings.index.client_ca_file is not None,
         )
         self.web = WebServer(application(self._health, published, setup), self.web_tls.context)
@@ -296,9 +263,7 @@ class Parts:
         self.ticks.every(LOOKED_AT, self.room.look, "room")
         self.ticks.every(LOOKED_AT, self.local_domains.look, "domains")
         self.ticks.every(LOOKED_AT, self._refresh_index, "index")
-        if self.index_update is not None:
-            self.ticks.every(UPDATES_LOOKED_AT, self.index_update.look, "index update", at_once=True)
-        self.ticks.every(INDEX_WATCHED, self.index_watch.look, "index watch")
+        self.keepers.tick(self.ticks)
         self.ticks.every(NEWS_LOOKED_AT, self.news.poll, "news")
         self.ticks.every(DETAILS_SWEPT, self.filler.sweep, "details", at_once=True)
         self.ticks.every(FORGOTTEN, self.upkeep.forget, "upkeep", at_once=True)
@@ -366,18 +331,3 @@ class Parts:
     async def _sign_profile(self, profile: bytes) -> bytes:
         tls = self.settings.tls
         return await asyncio.to_thread(sign_profile, profile, tls.certificate_file, tls.key_file)
-
-    def _published_index(self) -> bytes | None:
-        return self.index.data if self.settings.index.publish else None
-
-    def _published_record(self) -> bytes | None:
-        """As it is on the disk now: a few kilobytes that hardly anybody asks for."""
-        file = self.settings.index.record_file
-        return None if file is None or not file.is_file() else file.read_bytes()
-
-    async def _index_good_at(self) -> datetime | None:
-        """None where we do not fetch the index."""
-        if self.settings.index.url is None:
-            return None
-        state = await self.storage.read(lambda connection: downloads.state_of(connection, INDEX))
-        return None if state is None else state.good_at

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import make_url
 
 from config.settings import Settings
+from config.values import MB
 from gateway.drivers.antivirus import Clamd
 from gateway.drivers.dialer import Dialer
 from gateway.drivers.dkim_keys import DkimKeys
@@ -22,12 +23,14 @@ from gateway.drivers.sntp import SntpServer
 from gateway.drivers.tls import TlsPolicy, client_with_certificate
 from gateway.flows.alarms import Bell
 from gateway.flows.authenticate import Authenticate
+from gateway.flows.certificate_paths import Question
 from gateway.flows.clock_watch import ClockWatch
 from gateway.flows.effects import Lease
 from gateway.flows.failures import FailureLimits
 from gateway.flows.index_update import Fetch
 from gateway.flows.receive import ReceiveSettings
 from gateway.flows.relay import RelaySettings
+from gateway.flows.revocation_watch import Ask
 from gateway.flows.signin import SignInLimits
 from gateway.flows.submit import SubmitSettings
 from gateway.flows.upkeep import UpkeepSettings
@@ -42,6 +45,7 @@ from gateway.smtp.limits import Limits
 from gateway.web.setup.servers import MailServer, MailServers, Service
 from providers.chains import Trust
 from providers.directory import MAX_INDEX_BYTES
+from providers.revocation import Means, ocsp_request
 from providers.sealing import Signer
 
 __all__ = [
@@ -59,6 +63,7 @@ __all__ = [
     "mailbox_limits",
     "receive_settings",
     "relay_settings",
+    "revocation_ask",
     "routes",
     "scan_policy",
     "scanner",
@@ -115,6 +120,29 @@ def index_fetch(settings: Settings, dialer: Dialer, url: str) -> Fetch:
         return await client.fetch(wanted)
 
     return fetch
+
+
+LIST_BYTES: Final = 20 * MB
+ANSWER_BYTES: Final = 64_000
+ASKED_SECONDS: Final = 30.0
+
+
+def revocation_ask(settings: Settings, dialer: Dialer) -> Ask:
+    """Fetches what authorities say of certificates, from where those send us."""
+    private = settings.revocation.private_addresses
+    tls = client_with_certificate(None, None, None)
+    client = HttpClient(dialer, tls=tls, private=private, seconds=ASKED_SECONDS)
+
+    async def ask(question: Question) -> bytes:
+        url = question.source.url
+        if question.source.means is Means.CRL:
+            wanted = Wanted(url=url, max_bytes=LIST_BYTES)
+        else:
+            kind, body = "application/ocsp-request", ocsp_request(question.subject)
+            wanted = Wanted(url=url, max_bytes=ANSWER_BYTES, body=body, content_type=kind)
+        return (await client.fetch(wanted)).body or b""
+
+    return ask
 
 
 def data_folder(settings: Settings) -> Path | None:

@@ -13,6 +13,7 @@ from typing import Final
 from gateway.drivers.http_client import Fetched, FetchFailed
 from gateway.drivers.sources import Clock
 from gateway.flows.alarms import Bell
+from gateway.flows.fetching import FETCH_LEASE, pause
 from gateway.storage import downloads
 from gateway.storage.downloads import Download
 from gateway.storage.engine import Storage
@@ -25,8 +26,6 @@ log = logging.getLogger(__name__)
 
 INDEX: Final = "index"  # its name among the downloads
 ALARM: Final = "index update"
-LEASE: Final = timedelta(minutes=5)  # longer than a download may take
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=30)
 EARLIER: Final = 0.1  # part of the period by which providers come apart from each other
 
 Fetch = Callable[[str | None], Awaitable[Fetched]]
@@ -106,7 +105,7 @@ class IndexUpdate:
 
     async def _update(self, state: Download, *, at_once: bool) -> UpdateOutcome:
         now = self._clock.now()
-        claim = partial(downloads.claim, name=INDEX, at=now, until=now + LEASE, at_once=at_once)
+        claim = partial(downloads.claim, name=INDEX, at=now, until=now + FETCH_LEASE, at_once=at_once)
         if not await self._storage.write(claim):
             return UpdateOutcome(Updated.ELSEWHERE)
         await self._take()  # so that what comes is compared with the newest that is known
@@ -159,9 +158,3 @@ class IndexUpdate:
             return
         self._index.place(data)
         self._index.refresh()
-
-
-def pause(failures: int, chance: float) -> timedelta:
-    """How long after so many failures in a row the next try comes."""
-    longest: timedelta = min(FIRST_PAUSE * (1 << min(failures, 10)), LONGEST_PAUSE)
-    return longest * (1 - chance / 2)

@@ -9,7 +9,9 @@ from gateway.points.incoming import ArrivalKind, arrival_kind
 from providers.chains import ChainCache, Trust
 from providers.checks import Check, CheckName
 from providers.directory import Directory, ProviderRecord
+from providers.standing import Standings
 from providers.verification import SignatureVerdict, verify_signature
+from receipts.errors import TemporaryError
 from receipts.identifiers import domain_of
 from receipts.octets import InMemory, Octets
 from receipts.parts import BodyError, Part, body_of
@@ -19,6 +21,11 @@ from receipts.scanner import scan
 from receipts.wire import MessageKind
 
 __all__ = ["Inspection", "Inspector"]
+
+
+class StandingUnknown(TemporaryError):
+    """Nobody can say now whether a provider's certificate was revoked, and the provider wants to know."""
+
 
 ENCODED = frozenset({"base64", "quoted-printable"})
 FORM = frozenset({CheckName.STRUCTURE, CheckName.EMAIL})
@@ -55,22 +62,49 @@ class Inspection:
 class Inspector:
     """Verifies with the trust of one provider and the index as known at the moment."""
 
-    def __init__(self, trust: Trust, directory: Callable[[], Directory]) -> None:
+    def __init__(
+        self,
+        trust: Trust,
+        directory: Callable[[], Directory],
+        *,
+        standings: Callable[[], Standings] | None = None,
+        wait_for_standing: bool = False,
+    ) -> None:
+        """Beside trust and index:
+
+        Args:
+            standings: what is known of revoked certificates; without it nothing is.
+            wait_for_standing: put off what a provider signed whose certificate may have been revoked.
+        """
         self._trust = trust
         self._directory = directory
+        self._standings = standings
+        self._wait_for_standing = wait_for_standing
         self._cache = ChainCache()
+
+    def authorities_met(self) -> tuple[bytes, ...]:
+        """DER of the authorities between our trust and those who signed lately."""
+        return self._cache.authorities()
 
     def is_certified(self, address: str) -> bool:
         """Whether the domain of an address is a certified provider's. Raises TemporaryError as ``inspect`` does."""
         return self._directory().is_certified(domain_of(address))
 
     def inspect(self, arrival: Arrival, at: datetime) -> Inspection:
-        """Raises TemporaryError while the index is not known: then nothing may be judged (promise 5)."""
+        """Raises TemporaryError while what is needed is not known: then nothing may be judged (promise 5)."""
         directory = self._directory()
         root = scan(arrival.message)
         verdict = verify_signature(
-            arrival.message, root, trust=self._trust, directory=directory, at=at, cache=self._cache
+            arrival.message,
+            root,
+            trust=self._trust,
+            directory=directory,
+            at=at,
+            cache=self._cache,
+            standings=None if self._standings is None else self._standings(),
         )
+        if self._wait_for_standing and verdict.proven:
+            _wait_for(verdict)
         recognition = recognise(arrival.message, root)
         message, original = _split(arrival.message, recognition.original)
         faults = _formal_faults(verdict, recognition)
@@ -90,6 +124,12 @@ class Inspector:
             original=original,
             faults=tuple(faults if verdict.proven else _doubts(verdict, recognition)),
         )
+
+
+def _wait_for(verdict: SignatureVerdict) -> None:
+    check = verdict.check(CheckName.REVOCATION)
+    if check is not None and check.ok is None:
+        raise StandingUnknown(check.detail)
 
 
 def _formal_faults(verdict: SignatureVerdict, recognition: Recognition) -> list[str]:

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from gateway.drivers.keyfiles import KeyKind, PrivateKey, key_pem, load_certificates, load_key, new_key, write_secret
 from gateway.drivers.signers import SoftwareSigner
@@ -84,8 +84,12 @@ class Authority:
         authority.permit(providers)
         return authority
 
-    def permit(self, providers: Iterable[Provider]) -> None:
-        """Issue the e-mail CA anew for these providers; its key and name stay, and so do certificates issued."""
+    def permit(self, providers: Iterable[Provider], crl_url: str | None = None) -> None:
+        """Issue the e-mail CA anew for these providers; its key and name stay, and so do certificates issued.
+
+        Args:
+            crl_url: where the root lists the authorities that it has taken back.
+        """
         key = new_key(KeyKind.EC_P256) if self.email_ca is self.root else self.email_ca.key
         certificate = _ca(
             _name(ORGANISATION, EMAIL_CA_NAME),
@@ -95,6 +99,7 @@ class Authority:
             self._at,
             path_length=0,
             constraints=x509.NameConstraints(_subtrees(providers), excluded_subtrees=None),
+            crl_url=crl_url,
         )
         self.email_ca = Issued(key, certificate)
 
@@ -121,6 +126,8 @@ class Authority:
         lifetime: tuple[datetime, datetime] | None = None,
         usages: Sequence[x509.ObjectIdentifier] | None = EMAIL_PROTECTION,
         digital_signature: bool = True,
+        crl_url: str | None = None,
+        ocsp_url: str | None = None,
     ) -> Issued:
         """A signing certificate that meets the profile of RFC 6109 section 5.5, unless it is asked not to.
 
@@ -128,6 +135,7 @@ class Authority:
             key: RSA-2048 made anew if left out, which takes a moment.
             lifetime: first and last instant of validity.
             usages: the extended key usage; None leaves the extension out.
+            crl_url, ocsp_url: where one may ask whether it was revoked.
         """
         key = key or new_key(KeyKind.RSA_2048)
         builder = self._leaf(key, _name(name, SUBJECT_CN), self.email_ca, lifetime)
@@ -135,6 +143,36 @@ class Authority:
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.RFC822Name(address)]), critical=False)
         if usages is not None:
             builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        builder = _with_sources(builder, crl_url, ocsp_url)
+        return Issued(key, _signed(builder, self.email_ca.key), (self.email_ca.certificate,))
+
+    def revocation_list(
+        self, revoked: Iterable[Issued], at: datetime, *, until: datetime | None = None, issuer: Issued | None = None
+    ) -> bytes:
+        """The list (CRL) of the certificates that were taken back at ``at``, DER.
+
+        Args:
+            until: when the next one is promised; in a day if left out.
+            issuer: the e-mail CA if left out.
+        """
+        issuer = issuer or self.email_ca
+        builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.certificate.subject)
+        builder = builder.last_update(at).next_update(until or at + BEFORE)
+        builder = builder.add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), critical=False
+        )
+        for each in revoked:
+            entry = x509.RevokedCertificateBuilder().serial_number(each.certificate.serial_number).revocation_date(at)
+            builder = builder.add_revoked_certificate(entry.build())
+        return builder.sign(issuer.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+    def responder(self) -> Issued:
+        """Who answers for the e-mail CA about its certificates (OCSP)."""
+        key = new_key(KeyKind.EC_P256)
+        builder = self._leaf(key, _name(ORGANISATION, "Ceralacca Lab Responder"), self.email_ca, None)
+        builder = builder.add_extension(_key_usage(digital_signature=True), critical=True)
+        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING]), critical=False)
+        builder = builder.add_extension(x509.OCSPNoCheck(), critical=False)
         return Issued(key, _signed(builder, self.email_ca.key), (self.email_ca.certificate,))
 
     def tls_certificate(self, names: Sequence[str] = LOOPBACK) -> Issued:
@@ -217,13 +255,27 @@ def _ca(
     *,
     path_length: int,
     constraints: x509.NameConstraints | None = None,
+    crl_url: str | None = None,
 ) -> x509.Certificate:
     builder = _builder(subject, key, issuer, issuer_key, at - BEFORE, at + timedelta(days=365 * CA_YEARS))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
     builder = builder.add_extension(_key_usage(authority=True), critical=True)
     if constraints is not None:
         builder = builder.add_extension(constraints, critical=True)
-    return _signed(builder, issuer_key)
+    return _signed(_with_sources(builder, crl_url, None), issuer_key)
+
+
+def _with_sources(
+    builder: x509.CertificateBuilder, crl_url: str | None, ocsp_url: str | None
+) -> x509.CertificateBuilder:
+    if crl_url is not None:
+        point = x509.DistributionPoint([x509.UniformResourceIdentifier(crl_url)], None, None, None)
+        builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
+    if ocsp_url is not None:
+        place = x509.UniformResourceIdentifier(ocsp_url)
+        access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, place)
+        builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
+    return builder
 
 
 def _builder(

@@ -14,7 +14,7 @@ from gateway.storage.statements import Statement, insert_ignoring
 from gateway.storage.tables import downloads
 from gateway.storage.values import clean, instant, micros
 
-__all__ = ["Download", "claim", "confirm", "copy_of", "fail", "forget", "keep", "state_of", "states", "want"]
+__all__ = ["Download", "claim", "confirm", "copy_of", "fail", "forget", "hasten", "keep", "state_of", "states", "want"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +63,7 @@ _KEEP = Statement(
 _FAIL = Statement(
     update(downloads).where(_MINE).values(**_TRIED, failure=bindparam("reason"), failures=downloads.c.failures + 1)
 )
+_HASTEN = Statement(update(downloads).values(next_at=bindparam("at")))
 _FORGET = Statement(delete(downloads).where(_MINE))
 
 
@@ -99,6 +100,11 @@ def confirm(connection: Connection, name: str, at: datetime, next_at: datetime) 
 def fail(connection: Connection, name: str, reason: str, at: datetime, next_at: datetime) -> None:
     """Nothing came, or nothing good; the last good copy stays."""
     _FAIL.run(connection, {"key": name, "at": micros(at), "next": micros(next_at), "reason": clean(reason)})
+
+
+def hasten(connection: Connection, at: datetime) -> None:
+    """Let everything be due."""
+    _HASTEN.run(connection, {"at": micros(at)})
 
 
 def state_of(connection: Connection, name: str) -> Download | None:

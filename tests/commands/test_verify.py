@@ -217,7 +217,11 @@ def test_validity_today_is_only_a_note(folder: Path, trusted: list[str | Path]) 
 def test_the_page_about_it_names_every_check_and_kind() -> None:
     page = (Path(__file__).parents[2] / "docs" / "verify.md").read_text("utf-8")
     listed = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
-    assert [name for name in listed if name not in set(Verdict)] == [*CHECKS, "enclosures"] == list(CheckName)
+    assert (
+        [name for name in listed if name not in set(Verdict)]
+        == [*CHECKS, "enclosures", "revocation"]
+        == list(CheckName)
+    )
     assert [verdict for verdict in listed if verdict in set(Verdict)] == list(Verdict)
     assert all(f"`{kind}`" in page for kind in MessageKind)
 

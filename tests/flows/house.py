@@ -38,6 +38,7 @@ from gateway.storage.tables import register as register_table
 from gateway.storage.values import instant
 from providers.directory import Directory
 from providers.sealing import Signer
+from providers.standing import Standings
 from receipts.identifiers import domain_of
 from receipts.octets import InMemory, Octets
 from tests.flows.credentials import ROME, START, credential, directory, trust
@@ -140,6 +141,9 @@ class Post:
 class Provider:
     """One provider with the accounts anna, bruno and carla and a service mailbox."""
 
+    standings: Callable[[], Standings] | None = None  # of certificates; to be set before ``wire``
+    waits_for_standing = False
+
     def __init__(
         self,
         domain: str,
@@ -196,7 +200,9 @@ class Provider:
         )
         self.receive = ReceiveFlow(
             **shared,  # type: ignore[arg-type]
-            inspector=Inspector(trust(), lambda: self.index()),
+            inspector=Inspector(
+                trust(), lambda: self.index(), standings=self.standings, wait_for_standing=self.waits_for_standing
+            ),
             issuer=self.issuer,
             settings=self.receive_settings,
             screening=self.screening,

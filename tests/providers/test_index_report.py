@@ -102,7 +102,6 @@ def test_each_certificate_is_held_against_the_profile(net: Network) -> None:
     assert finding.weight is Weight.FAULT
 
 
-@pytest.mark.req("SEC-05")
 def test_an_address_in_a_domain_that_is_not_managed_is_told(net: Network) -> None:
     alfa, beta = records(net)
     whole = write_ldif([replace(alfa, managed_domains=frozenset({"other.example"})), beta], URL)

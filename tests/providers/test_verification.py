@@ -270,7 +270,7 @@ def test_from_must_stand_in_the_certificate(net: Network, before: bytes, after: 
     assert verdict.proven
 
 
-@pytest.mark.req("IP-05")
+@pytest.mark.req("IP-05", "SEC-05")
 def test_the_domain_of_from_must_be_managed_by_the_provider(net: Network) -> None:
     alfa, beta = records(net)
     index = read_directory(write_ldif([replace(alfa, managed_domains=frozenset({"other.example"})), beta]))
