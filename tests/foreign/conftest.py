@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
+from gateway.lab.clamd import clamd_program
 from tests.foreign.joining import Entry, enter_index, open_routes, root_of
 from tests.foreign.layouts import JPEC, LAYOUTS, OPENPEC, Layout
 from tests.foreign.openssl import Authority
@@ -29,7 +30,7 @@ class World(NamedTuple):
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The index holds a third one, ``NOWHERE``, to which no way leads."""
     folder = tmp_path_factory.mktemp("foreign")
-    with running(folder / "lab") as lab:
+    with running(folder / "lab", *(["--antivirus"] if clamd_program() else [])) as lab:
         authority = Authority(root_of(lab), folder)
         openpec, jpec = (
             Foreign(layout, authority, lab.description["email_ca_file"], folder) for layout in (OPENPEC, JPEC)

@@ -21,6 +21,7 @@ SUBJECTS = {
     "posta-certificata": "POSTA CERTIFICATA",
     "presa-in-carico": "PRESA IN CARICO",
     "avvenuta-consegna": "CONSEGNA",
+    "rilevazione-virus": "PROBLEMA DI SICUREZZA",
     "errore-consegna": "AVVISO DI MANCATA CONSEGNA",
 }
 
@@ -113,6 +114,8 @@ class Layout:
                 fields[self.form_spelling] = facts.header_form or "completa"
         else:
             fields |= {"From": facts.service_address, "X-Ricevuta": facts.type}
+            if facts.type == "rilevazione-virus":
+                fields["X-Mittente"] = facts.sender
             if self.own_fields and facts.type == "avvenuta-consegna":
                 fields["X-REM-Subject"] = f"REM ContentConsignment: {facts.type}"
         return fields

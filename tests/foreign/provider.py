@@ -94,6 +94,7 @@ class Foreign:
         subject: str = "Fattura n. 12: città",
         form: str | None = None,
         header_form: str | None = None,
+        attachment: bytes = b"%PDF-1.4 ...",
     ) -> Sealed:
         """Seal a message of a holder, with an 8-bit text that is labelled as all originals are: 7bit."""
         pec_msgid, msgid = self._id(), f"<{next(self._numbers)}.17@client.{self.domain}>"
@@ -103,7 +104,7 @@ class Foreign:
             original["Cc"] = ", ".join(cc)
         original["Message-ID"] = f"<{pec_msgid}>"
         original.set_content("Perché no? È già città.\n", charset="utf-8", cte="8bit")
-        original.add_attachment(b"%PDF-1.4 ...", maintype="application", subtype="pdf", filename="fattura.pdf")
+        original.add_attachment(attachment, maintype="application", subtype="pdf", filename="fattura.pdf")
         original["X-Riferimento-Message-ID"] = msgid
         facts = Facts(
             type="posta-certificata",
@@ -188,6 +189,17 @@ class Foreign:
             error="altro",
             error_text=f"5.1.1 - {self.name} - indirizzo non valido",
             delivered_to=address,
+        )
+
+    def virus_notice(self, envelope: Opened, address: str, found: str) -> bytes:
+        """T7."""
+        return self._answer(
+            envelope,
+            type="rilevazione-virus",
+            error="virus",
+            error_text=found,
+            delivered_to=address,
+            header_to=envelope.outer["From"].addresses[0].addr_spec,
         )
 
     def _answer(self, envelope: Opened, **particulars: object) -> bytes:

@@ -1,6 +1,7 @@
 """Certified mail to and from a provider of somebody else's making, in the two layouts in production (D30)."""
 
 import base64
+import os
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli import app
+from gateway.lab.clamd import EICAR, clamd_program
 from tests.foreign.conftest import NOWHERE, World
 from tests.foreign.layouts import JPEC, OPENPEC, Layout
 from tests.foreign.openssl import run, verify
@@ -162,6 +164,43 @@ def test_its_notice_of_non_delivery_ends_the_message(world: World, foreign: Fore
     row = standing(world.lab, "alfa.example", msgid)[nobody]
     assert (row["state"], row["end_detail"]) == ("failed", f"5.1.1 - {foreign.name} - indirizzo non valido")
     assert [mail.kind for mail in world.lab.mailbox(OURS).about(msgid)] == ["T1 acceptance", "T10 non-delivery"]
+
+
+@pytest.mark.req("VIR-06", "VIR-08")
+def test_its_virus_notice_reaches_our_holder_as_our_own_notice(world: World, foreign: Foreign) -> None:
+    mario = foreign.holder("mario")
+    msgid, envelope = sent_to(world, foreign, "mario", f"Con virus {foreign.name}")
+    notice = foreign.virus_notice(envelope, mario, "Win.Test.Perizia-1")
+    send(world, foreign, notice, foreign.service_address, "posta-certificata@alfa.example")
+    row = standing(world.lab, "alfa.example", msgid)[mario]
+    assert (row["state"], row["end_detail"]) == ("failed", "Win.Test.Perizia-1")
+    accepted, told = world.lab.mailbox(OURS).about(msgid)
+    assert (accepted.kind, told.kind) == ("T1 acceptance", "T8 non-delivery, virus")
+    assert "Win.Test.Perizia-1" in told.text
+    (filed,) = (mail for mail in world.lab.service_mailbox("alfa.example").mails() if mail.reference == msgid)
+    assert filed.kind == "T7 virus"
+
+
+@pytest.mark.req("VIR-04", "VIR-07", "HDR-07", "HDR-11")
+def test_it_hears_from_us_of_a_virus_for_each_recipient(world: World, foreign: Foreign) -> None:
+    if clamd_program() is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("clamd is not installed")
+        pytest.skip("clamd is not installed (apt: clamav-daemon)")
+    sealed = foreign.envelope(foreign.holder("mario"), to=[FIRST, UNKNOWN], cc=[COPY], attachment=EICAR)
+    foreign.send(sealed.message, sealed.facts.sender, [FIRST, UNKNOWN, COPY], port_of_beta(world))
+    found = answers(foreign, sealed.facts.msgid, 4)
+    assert sorted(mail.kind for mail in found) == ["presa-in-carico", *["rilevazione-virus"] * 3]
+    notices = [mail for mail in found if mail.kind == "rilevazione-virus"]
+    assert {mail.delivered_to for mail in notices} == {FIRST, UNKNOWN, COPY}
+    for notice in notices:
+        assert notice.arrival.forward_paths == (foreign.service_address,)
+        assert notice.outer["X-Mittente"] == sealed.facts.sender
+        assert notice.outer["X-VerificaSicurezza"] is None
+        assert notice.data.get("errore") == "virus"
+        assert "Eicar-Test-Signature" in (notice.data.findtext("dati/errore-esteso") or "")
+        assert notice.original is None
+    assert not [mail for mail in world.lab.mailbox(FIRST).mails() if mail.reference == sealed.facts.msgid]
 
 
 @pytest.mark.req("IP-08")
