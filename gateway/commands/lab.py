@@ -51,6 +51,9 @@ def lab(
     antivirus: Annotated[
         bool, typer.Option("--antivirus", help="Every provider scans for viruses, with the installed clamd.")
     ] = False,
+    timestamps: Annotated[
+        bool, typer.Option("--timestamps", help="Closed days of the registers are stamped by an authority of the lab.")
+    ] = False,
     first_port: Annotated[
         int | None,
         typer.Option(
@@ -89,6 +92,7 @@ def lab(
             restart=restart,
             client_certificates=client_certificates,
             antivirus=antivirus,
+            timestamps=timestamps,
             tell=tell,
         ) as running:
             if on_terminal:

@@ -27,6 +27,7 @@ def write_description(
     *,
     client_certificates: bool = False,
     antivirus: bool = False,
+    timestamps: str | None = None,
 ) -> None:
     """Write it by rename, for its owner alone: it holds passwords.
 
@@ -34,6 +35,7 @@ def write_description(
         pids, commands: the process of each provider by domain.
         client_certificates: the index is for those alone who show one.
         antivirus: the providers scan.
+        timestamps: the URL of the time-stamp authority, if there is one.
     """
     lab = {
         "version": VERSION,
@@ -53,6 +55,7 @@ def write_description(
             "client_key_file": str(layout.client_key) if client_certificates else None,
         },
         "ordinary": {"domain": ORDINARY_DOMAIN, "smtp": plan.ordinary_port, "maildir": str(layout.maildir)},
+        "timestamps": None if timestamps is None else {"url": timestamps, "ca_file": str(layout.ca_file)},
     }
     write_private(description_file(layout), (json.dumps(lab, indent=1) + "\n").encode())
 

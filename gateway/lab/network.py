@@ -123,6 +123,7 @@ def prepare(
     *,
     client_certificates: bool = False,
     antivirus: bool = False,
+    timestamps: str | None = None,
 ) -> None:
     """Make what is missing; what is there stays, so that a lab that is started again is the same lab.
 
@@ -130,6 +131,7 @@ def prepare(
         client_certificates: the first provider gives the index to those alone who show a certificate; the others
             fetch theirs there.
         antivirus: each provider has a scanner.
+        timestamps: the URL of the lab's time-stamp authority, if it has one.
         storage_urls: databases by domain; an SQLite file each if left out.
     """
     authority = prepare_keys(layout, plan)
@@ -141,6 +143,8 @@ def prepare(
         configuration = _configuration(layout, plan, provider, url, index)
         if antivirus:
             configuration += f'\n[antivirus]\nsocket = "{layout.clamd_socket(plan, provider)}"\n'
+        if timestamps is not None:
+            configuration += f'\n[legal_register]\ntsa_urls = ["{timestamps}"]\ntsa_ca_file = "{layout.ca_file}"\n'
         write_private(files.config, configuration.encode())
         _populate(url, provider)
     _publish_index(layout, plan, authority)

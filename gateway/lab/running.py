@@ -9,10 +9,11 @@ from pathlib import Path
 
 from gateway.lab.clamd import EICAR, LATE, ClamdProcess
 from gateway.lab.description import description_file, write_description
-from gateway.lab.network import Layout, prepare
+from gateway.lab.network import Layout, prepare, prepare_keys
 from gateway.lab.ordinary import OrdinaryServer
 from gateway.lab.plan import LabPlan, load_or_draw
 from gateway.lab.supervisor import ProviderProcess
+from gateway.lab.timestamps import TimeStamper, TimeStampServer
 
 __all__ = ["FolderInUse", "Lab", "locked", "running_lab"]
 
@@ -28,12 +29,19 @@ class Lab:
     """A running lab."""
 
     def __init__(
-        self, layout: Layout, plan: LabPlan, *, client_certificates: bool = False, antivirus: bool = False
+        self,
+        layout: Layout,
+        plan: LabPlan,
+        *,
+        client_certificates: bool = False,
+        antivirus: bool = False,
+        timestamps: str | None = None,
     ) -> None:
         self.layout = layout
         self.plan = plan
         self._client_certificates = client_certificates
         self._antivirus = antivirus
+        self._timestamps = timestamps
         self.processes = {
             provider.domain: ProviderProcess(
                 provider.name,
@@ -68,6 +76,7 @@ class Lab:
             {domain: process.command for domain, process in self.processes.items()},
             client_certificates=self._client_certificates,
             antivirus=self._antivirus,
+            timestamps=self._timestamps,
         )
 
 
@@ -81,6 +90,7 @@ async def running_lab(
     restart: bool = True,
     client_certificates: bool = False,
     antivirus: bool = False,
+    timestamps: bool = False,
     storage_urls: Callable[[LabPlan], dict[str, str]] | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Lab]:
@@ -91,6 +101,7 @@ async def running_lab(
         restart: start a provider again when it dies.
         client_certificates: the index is fetched with them.
         antivirus: all providers scan: the first one with a clamd that knows less than that of the others.
+        timestamps: there is a time-stamp authority, and closed days of the registers are stamped by it.
         storage_urls: databases by domain for the plan; SQLite files if left out.
         tell: is told what happens, line by line.
 
@@ -108,18 +119,35 @@ async def running_lab(
         tell("making keys, certificates, index and accounts ...")
         urls = None if storage_urls is None else storage_urls(plan)
         scanners = _scanners(layout) if antivirus else ()
-        await asyncio.to_thread(
-            prepare, layout, plan, urls, client_certificates=client_certificates, antivirus=antivirus
-        )
-        lab = Lab(layout, plan, client_certificates=client_certificates, antivirus=antivirus)
-        tell(f"starting {', '.join(provider.name for provider in plan.providers)} ...")
-        async with (
-            _scanning(scanners),
-            _ordinary(layout, plan),
-            _processes(lab, restart=restart, tell=tell),
-        ):
-            with lab.described():
-                yield lab
+        async with _stamping(layout, plan, wanted=timestamps) as tsa:
+            has = {"client_certificates": client_certificates, "antivirus": antivirus}
+            await asyncio.to_thread(prepare, layout, plan, urls, **has, timestamps=tsa)
+            lab = Lab(layout, plan, **has, timestamps=tsa)
+            tell(f"starting {', '.join(provider.name for provider in plan.providers)} ...")
+            async with (
+                _scanning(scanners),
+                _ordinary(layout, plan),
+                _processes(lab, restart=restart, tell=tell),
+            ):
+                with lab.described():
+                    yield lab
+
+
+@contextlib.asynccontextmanager
+async def _stamping(layout: Layout, plan: LabPlan, *, wanted: bool) -> AsyncIterator[str | None]:
+    """A time-stamp authority under the lab's root: its URL; its port is another each time."""
+    if not wanted:
+        yield None
+        return
+    if not TimeStamper.is_possible():
+        raise FileNotFoundError("the time-stamp authority needs the openssl command: apt-get install openssl")
+    authority = await asyncio.to_thread(prepare_keys, layout, plan)
+    server = TimeStampServer(TimeStamper(authority.time_stamper(), layout.folder / "timestamps"))
+    port = await server.start("127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        await server.stop()
 
 
 def _scanners(layout: Layout) -> tuple[ClamdProcess, ...]:

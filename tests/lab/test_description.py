@@ -34,7 +34,8 @@ def files_named(lab: dict[str, Any]) -> list[str]:
 
 def test_it_has_the_documented_fields_and_no_others(lab: Lab) -> None:
     said = lab.description
-    assert set(said) == {"version", "providers", "accounts", "ca_file", "email_ca_file", "index", "ordinary"}
+    fields = {"version", "providers", "accounts", "ca_file", "email_ca_file", "index", "ordinary", "timestamps"}
+    assert set(said) == fields
     assert said["version"] == 1
     assert [one["domain"] for one in said["providers"]] == ["alfa.example", "beta.example"]
     for provider in said["providers"]:
