@@ -9,7 +9,13 @@ from typer.testing import CliRunner
 
 from gateway.cli import COMMANDS, app, load_command
 
-PARTS = {"gateway.commands.names", "gateway.commands.policy", "gateway.commands.samples", "gateway.commands.sign_in"}
+PARTS = {
+    "gateway.commands.names",
+    "gateway.commands.policy",
+    "gateway.commands.samples",
+    "gateway.commands.sign_in",
+    "gateway.commands.tour",
+}
 """What commands of the table are made of."""
 COMMAND_FILES = (Path(__file__).parents[1] / "gateway" / "commands").glob("*.py")
 

@@ -15,6 +15,7 @@ from config.settings import Settings
 from gateway.app.parts import Parts
 from gateway.app.ports import Ports
 from gateway.app.reload import Reload
+from gateway.drivers.sources import Clock
 from gateway.storage.engine import Storage
 from gateway.storage.tenure import hold_name
 from receipts.errors import GatewayError
@@ -36,11 +37,25 @@ class LeftBehind(GatewayError):
 
 
 class Gateway:
-    """The provider that ``settings`` describe; ``reread`` gives the settings of the moment on SIGHUP."""
+    """The provider that ``settings`` describe; ``reread`` gives the settings of the moment on SIGHUP.
 
-    def __init__(self, settings: Settings, reread: Callable[[], Settings]) -> None:
+    Args:
+        clock: the machine's if left out.
+        begun: is called when everything works.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        reread: Callable[[], Settings],
+        *,
+        clock: Clock | None = None,
+        begun: Callable[[Parts], None] = lambda _: None,
+    ) -> None:
         self._settings = settings
         self._reread = reread
+        self._clock = clock
+        self._begun = begun
         self._stop = asyncio.Event()
         self._hangup = asyncio.Event()
 
@@ -55,8 +70,9 @@ class Gateway:
         for number in (signal.SIGTERM, signal.SIGINT):  # before any port answers: who sees one may send a signal
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._hangup.set)
-        async with serving(self._settings) as parts:
+        async with serving(self._settings, self._clock) as parts:
             _announce(parts)
+            self._begun(parts)
             reloading = asyncio.create_task(self._reload(Reload(self._settings, self._reread, parts)))
             await self._stop.wait()
             log.info("stopping")
@@ -75,7 +91,7 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Parts]:
+async def serving(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Parts]:
     """A provider that works, as long as the block lasts. Whatever way it ends, all that was begun is brought to an end.
 
     Raises:
@@ -86,7 +102,7 @@ async def serving(settings: Settings) -> AsyncIterator[Parts]:
         last_to_first.callback(_let_go, tenure.release)
         storage = Storage.open(settings.storage.url, migrate=True)
         last_to_first.callback(_let_go, storage.close)
-        parts = Parts(settings, storage, tenure.name)
+        parts = Parts(settings, storage, tenure.name, clock)
         last_to_first.callback(parts.sign_in.close)
         await parts.look()
         ports = Ports(settings.listen)

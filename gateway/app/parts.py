@@ -13,7 +13,7 @@ from gateway.drivers.dialer import Dialer
 from gateway.drivers.profiles import sign_profile
 from gateway.drivers.resolver import MailResolver
 from gateway.drivers.smtp_client import ClientLimits, SmtpClient
-from gateway.drivers.sources import RandomIds, SystemClock
+from gateway.drivers.sources import Clock, RandomIds, SystemClock
 from gateway.drivers.tls import ClientContexts, ServerTls
 from gateway.flows.alarms import Alarms
 from gateway.flows.boxes import Boxes
@@ -74,16 +74,17 @@ class Parts:
 
     Args:
         owner: the name of this process in leases.
+        clock: the machine's if left out.
 
     Raises:
         KeyRefused, OSError: a key, a certificate or an authority cannot be used; the text names its file.
     """
 
-    def __init__(self, settings: Settings, storage: Storage, owner: str) -> None:
+    def __init__(self, settings: Settings, storage: Storage, owner: str, clock: Clock | None = None) -> None:
         self.settings = settings
         self.storage = storage
         self.lease = Lease(owner, timedelta(seconds=settings.relay.lease_seconds))
-        self.clock = SystemClock(ZoneInfo(settings.provider.time_zone))
+        self.clock: Clock = clock or SystemClock(ZoneInfo(settings.provider.time_zone))
         self.ids = RandomIds()
         self.alarms = Alarms(storage, self.clock, place=owner, provider=settings.provider.name)
         self.clock_watch = terms.clock_watch(settings, self.alarms)

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from gateway.commands.samples import emit
+from gateway.commands.tour import tour
 from gateway.lab.clamd import ClamdMissing
 from gateway.lab.description import description_file
 from gateway.lab.plan import MAX_PROVIDERS, NoPlan
@@ -111,6 +112,7 @@ def lab(
 
 
 app.command()(emit)
+app.command()(tour)
 
 
 def _stop_on_signals() -> None:

@@ -5,7 +5,9 @@ import gc
 import logging
 import os
 import signal
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import typer
 
@@ -16,9 +18,11 @@ from gateway.drivers.configuration import read_usable_settings
 from gateway.drivers.logs import start_logging
 from receipts.errors import GatewayError
 
-__all__ = ["serve"]
+__all__ = ["serve", "serve_as"]
 
 log = logging.getLogger(__name__)
+
+MakeGateway = Callable[[Settings, Callable[[], Settings]], Gateway]
 
 COLLECTOR_THRESHOLDS = (20_000, 20, 20)
 """Objects before the youngest are looked at, and how often before the older ones are (gc.set_threshold)."""
@@ -26,11 +30,16 @@ COLLECTOR_THRESHOLDS = (20_000, 20, 20)
 
 def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Run one provider until SIGTERM, which finishes what began. SIGHUP reloads certificate, index and routes."""
+    serve_as(config, Gateway)
+
+
+def serve_as(config: Path, make: MakeGateway) -> None:
+    """Run the provider that ``make`` makes of the settings, and leave as a command does."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     settings = usable_settings_or_exit(config)
     try:
         start_logging(settings.log.level, settings.log.format, settings.log.file)
-        asyncio.run(_serve(settings, partial(read_usable_settings, config)))
+        asyncio.run(_serve(make, settings, partial(read_usable_settings, config)))
     except (GatewayError, OSError) as error:
         reason = _reason(error)
         log.critical("cannot serve", extra={"reason": reason})
@@ -38,10 +47,10 @@ def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
         raise typer.Exit(1) from None
 
 
-async def _serve(settings: Settings, reread: partial[Settings]) -> None:
+async def _serve(make: MakeGateway, settings: Settings, reread: partial[Settings]) -> None:
     _relieve_collector()
     try:
-        await Gateway(settings, reread).run()
+        await make(settings, reread).run()
     except LeftBehind as error:
         log.critical("stopped without the database", extra={"reason": str(error)})
         logging.shutdown()

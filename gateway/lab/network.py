@@ -18,6 +18,7 @@ from gateway.lab.files import write_private, write_public
 from gateway.lab.ordinary import ORDINARY_DOMAIN
 from gateway.lab.plan import LabPlan, ProviderPlan
 from gateway.lab.ports import loopback_hosts
+from gateway.lab.shifted import SHIFT_FILE
 from gateway.storage import accounts
 from gateway.storage.accounts import BoxKind, NewAccount
 from gateway.storage.engine import Storage
@@ -52,6 +53,10 @@ class ProviderFiles:
     @property
     def signing_key(self) -> Path:
         return self.folder / "signing.key.pem"
+
+    @property
+    def clock_shift(self) -> Path:
+        return self.folder / SHIFT_FILE
 
     @property
     def chain(self) -> Path:
@@ -139,6 +144,7 @@ def prepare(
         files = layout.provider(provider)
         url = (storage_urls or {}).get(provider.domain) or f"sqlite:///{files.data}/ceralacca.sqlite"
         files.data.mkdir(parents=True, exist_ok=True)
+        files.clock_shift.unlink(missing_ok=True)  # a lab begins with the right time
         index = _index_section(layout, plan, provider, client_certificates=client_certificates)
         configuration = _configuration(layout, plan, provider, url, index)
         if antivirus:

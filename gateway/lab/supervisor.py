@@ -30,11 +30,11 @@ class NotStarted(RuntimeError):
 
 
 class ProviderProcess:
-    """One ``ceralacca serve``, in a process of its own that ends with this one."""
+    """One ``ceralacca serve`` with a clock of the lab (``provider``), in a process that ends with this one."""
 
     def __init__(self, name: str, config_file: Path, log_file: Path, ports: Sequence[int]) -> None:
         self.name = name
-        self.command = (sys.executable, "-m", "gateway.cli", "serve", "--config", str(config_file))
+        self.command = (sys.executable, "-m", "gateway.lab.provider", "--config", str(config_file))
         self._log_file = log_file
         self._ports = ports
         self._process: asyncio.subprocess.Process | None = None
@@ -47,6 +47,10 @@ class ProviderProcess:
         if self._process is None:
             raise RuntimeError(f"{self.name} was never started")
         return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.returncode is None
 
     async def start(self) -> None:
         """Start it, and return when every port answers.
