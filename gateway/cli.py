@@ -25,6 +25,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {  # name: where it is, first line of 
     ),
     "domain": ("gateway.commands.domain:app", "Add and list the mail domains of this provider."),
     "account": ("gateway.commands.account:app", "Add accounts, set passwords, give devices passwords of their own."),
+    "export": (
+        "gateway.commands.take_away:export",
+        "Write every message of a box into files, byte for byte as it is kept.",
+    ),
     "import": (
         "gateway.commands.bring:bring",
         "Copy folders, flags, dates and bytes of a box from another provider, and verify its certified messages.",
