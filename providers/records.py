@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from providers.ldif import LdifRecord, write_record
 from receipts.identifiers import domain_of
 
-__all__ = ["ProviderRecord", "RecordRefused", "is_provider", "read_record", "write_ldif", "write_records"]
+__all__ = [
+    "ProviderRecord",
+    "RecordRefused",
+    "entries",
+    "is_provider",
+    "read_record",
+    "unescaped",
+    "write_ldif",
+    "write_records",
+]
 
 # Attribute names, section 4.5.1 to 4.5.9
 CERTIFICATE_HASH, CERTIFICATE, NAME, UNIT = (
@@ -30,7 +39,7 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 _ADDRESS = re.compile(rf"(?=.{{1,254}}\Z){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
 _NAME_IN_DN = re.compile(r"(?:^|,)\s*providerName=((?:[^,\\]|\\.)*)", re.IGNORECASE)
-_UNESCAPED = re.compile(r"\\(.)")
+_UNESCAPED = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\(.)")
 _ESCAPED = re.compile(r'([,+"\\<>;=]|^[ #]| $)')
 
 
@@ -99,12 +108,32 @@ def write_ldif(records: tuple[ProviderRecord, ...] | list[ProviderRecord], locat
     Args:
         location: where this very file can be fetched, for the root record (4.5.6).
     """
-    root = [(OBJECT_CLASS, b"top"), (OBJECT_CLASS, b"organization"), (OBJECT_CLASS, b"LDIFLocationURLObject")]
-    root.append(("o", b"postacert"))
+    return VERSION + write_record(ROOT_DN, _root(location)) + _written(records)
+
+
+def entries(
+    records: Iterable[ProviderRecord], location: str | None = None
+) -> Iterator[tuple[str, dict[str, list[bytes]]]]:
+    """The same as entries of an LDAP server: distinguished name, and values by attribute; the root first."""
+    yield ROOT_DN, _gathered(_root(location))
+    for record in records:
+        yield record.dn, _gathered(_attributes(record))
+
+
+def _gathered(attributes: Iterable[tuple[str, bytes]]) -> dict[str, list[bytes]]:
+    found: dict[str, list[bytes]] = {}
+    for name, value in attributes:
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _root(location: str | None) -> Iterator[tuple[str, bytes]]:
+    for name in (b"top", b"organization", b"LDIFLocationURLObject"):
+        yield OBJECT_CLASS, name
+    yield "o", b"postacert"
     if location:
-        root.append((LOCATION, location.encode()))
-    root.append((DESCRIPTION, b"Base root for the PEC providers directory"))
-    return VERSION + write_record(ROOT_DN, root) + _written(records)
+        yield LOCATION, location.encode()
+    yield DESCRIPTION, b"Base root for the PEC providers directory"
 
 
 def write_records(records: Iterable[ProviderRecord]) -> bytes:
@@ -161,7 +190,18 @@ def _single(record: LdifRecord, name: str, *, several: bool = False) -> str | No
 
 def _named(dn: str) -> str | None:
     found = _NAME_IN_DN.search(dn)
-    return _UNESCAPED.sub(r"\1", found[1]).strip() if found else None
+    return unescaped(found[1]).strip() if found else None
+
+
+def unescaped(value: str) -> str:
+    """A value as it was before it went into a distinguished name (RFC 4514 section 2.4): ``\\,`` and ``\\2C`` alike."""
+    return _UNESCAPED.sub(_plain, value)
+
+
+def _plain(escaped: re.Match[str]) -> str:
+    if escaped[2] is not None:
+        return escaped[2]
+    return bytes.fromhex(escaped[1].replace("\\", "")).decode("utf-8", "replace")
 
 
 def _missing(name: str) -> str:

@@ -14,6 +14,7 @@ from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
 from gateway.commands.indexes.check import check
 from gateway.commands.indexes.diff import diff
 from gateway.commands.indexes.fetched import fetched
+from gateway.commands.indexes.ldap import pull, push
 from gateway.commands.indexes.publish import publish
 from gateway.commands.indexes.reading import CaOption, FileOption, JsonOption, read_index, title, unusable
 from gateway.commands.indexes.update import update
@@ -31,7 +32,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-for command in (check, diff, fetched, publish, update):
+for command in (check, diff, fetched, publish, pull, push, update):
     app.command()(command)
 
 NOT_CERTIFIED = 1  # exit code

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from receipts.records import record
 
-__all__ = ["DialFailed", "Dialer", "Target", "is_public"]
+__all__ = ["DialFailed", "Dialer", "Target", "is_loopback", "is_public"]
 
 ProtocolT = TypeVar("ProtocolT", bound=asyncio.BaseProtocol)
 
@@ -91,6 +91,11 @@ class Dialer:
         except OSError as error:
             raise DialFailed(f"{address} port {port}: {error.strerror or 'not reachable'}") from error
         return made
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this machine's own, whatever a name server says."""
+    return host.lower() == "localhost" or (_is_literal(host) and ip_address(host).is_loopback)
 
 
 def is_public(address: str) -> bool:

@@ -17,6 +17,7 @@ from providers.directory import (
     sign_index,
     write_ldif,
 )
+from providers.records import unescaped
 from tests.providers.authorities import ALFA_ADDRESS, AT, Network, openssl, records, write_keys
 
 RFC = (Path(__file__).parent / "data" / "rfc6109.ldif").read_bytes()
@@ -303,3 +304,11 @@ def test_the_service_address_is_the_mail_receipt(net: Network) -> None:
     found = read_directory(write_ldif(records(net))).by_domain("alfa.example")
     assert found is not None
     assert found.mail_receipt == ALFA_ADDRESS
+
+
+def test_names_of_records_are_read_in_both_ways_of_escaping() -> None:
+    """RFC 4514 has both, and LDAP servers turn the one into the other."""
+    for written in ('Beta\\, PEC \\+ \\"Figli\\"', "Beta\\2C PEC \\2B \\22Figli\\22"):
+        assert unescaped(written) == 'Beta, PEC + "Figli"'
+    assert unescaped("Perch\\C3\\A9") == "Perché"
+    assert unescaped("a\\\\b") == "a\\b"
