@@ -3,7 +3,6 @@
 Every read and every change names the holder's own mailbox (promise 6).
 """
 
-from array import array
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -15,6 +14,7 @@ from sqlalchemy import Connection
 from gateway.drivers.sources import Clock, Ids
 from gateway.flows import boxfolders, boxwords
 from gateway.flows.boxsearch import needs_details, search
+from gateway.flows.boxviews import Views
 from gateway.flows.boxwords import FlagWords
 from gateway.flows.news import Follower, News
 from gateway.flows.outcomes import Holder
@@ -70,6 +70,7 @@ class _Shared:
     clock: Clock
     ids: Ids
     capacity: Capacity
+    views: Views
 
 
 class Boxes:
@@ -80,7 +81,7 @@ class Boxes:
     """
 
     def __init__(self, *, storage: Storage, news: News, clock: Clock, ids: Ids, capacity: Capacity) -> None:
-        self._shared = _Shared(storage=storage, news=news, clock=clock, ids=ids, capacity=capacity)
+        self._shared = _Shared(storage=storage, news=news, clock=clock, ids=ids, capacity=capacity, views=Views())
 
     async def __call__(self, holder: Holder) -> "HeldBox":
         """The holder's box. Raises TemporaryError when storage is away."""
@@ -136,16 +137,16 @@ class HeldBox:
         def question(connection: Connection) -> Opened:
             folder = boxfolders.named(connection, self._mailbox_id, name)
             modseq, uid_validity = folders.modseqs(connection, self._mailbox_id)
-            present = array("q", letters.uids(connection, self._mailbox_id, folder.key))
+            view = self._shared.views.look(connection, self._mailbox_id, folder, modseq)
             self._words.load(connection)
             return Opened(
                 folder_id=folder.id,
                 name=folder.name,
                 uid_validity=uid_validity,
-                uid_next=max(folder.highest_uid, present[-1] if present else 0) + 1,
+                uid_next=max(folder.highest_uid, view.uids[-1] if view.uids else 0) + 1,
                 modseq=modseq,
-                uids=present,
-                first_unseen=letters.first_without(connection, self._mailbox_id, folder.key, Mark.SEEN),
+                uids=view.uids[:],
+                first_unseen=view.first_unseen,
                 recent_from=folder.recent_from,
                 flags=self._words.names(),
                 may_write=True,

@@ -59,6 +59,8 @@ _INDEX = Statement(
         ),
     }
 )
+DENSE: Final = 4
+"""Up to so many UIDs to one that is asked for are read over."""
 LOOKED_BACK: Final = 1_000
 MOST_GRAMS: Final = 40_000
 """Different trigrams of one message that PostgreSQL takes; one with more is compared with every search."""
@@ -116,28 +118,32 @@ def read_columns(
     connection: Connection, mailbox_id: int, folder: str, uids: Collection[int], columns: Sequence[str]
 ) -> list[Row]:
     """UID, modseq, flags, keywords and these of ``COLUMNS``, of messages in a folder, by UID."""
-    statement = _READ.get(tuple(columns))
-    if statement is None:
-        statement = _READ[tuple(columns)] = _reading(columns)
-    return statement.all(connection, {"mailbox": mailbox_id, "here": folder} | numbers(connection, uids))
+    statements = _READ.get(tuple(columns))
+    if statements is None:
+        statements = _READ[tuple(columns)] = _reading(columns)
+    one_by_one, from_to = statements
+    values = {"mailbox": mailbox_id, "here": folder}
+    low, high = (min(uids), max(uids)) if uids else (0, 0)
+    if high - low >= DENSE * len(uids):
+        return one_by_one.all(connection, values | numbers(connection, uids))
+    wanted = frozenset(uids)
+    return [row for row in from_to.all(connection, values | {"low": low, "high": high}) if row[0] in wanted]
 
 
-_READ: Final[dict[tuple[str, ...], Statement]] = {}
+_READ: Final[dict[tuple[str, ...], tuple[Statement, Statement]]] = {}
 """Statements by the columns they read: at most as many as there are subsets."""
 
 
-def _reading(columns: Sequence[str]) -> Statement:
+def _reading(columns: Sequence[str]) -> tuple[Statement, Statement]:
+    """By single UIDs, and by the first and the last of many that lie close together."""
     own = [messages.c.uid, messages.c.modseq, messages.c.flags, messages.c.keywords]
     chosen = [messages.c[name] if name in {"at", "size"} else message_details.c[name] for name in columns]
     here = (messages.c.mailbox_id == bindparam("mailbox"), messages.c.folder == bindparam("here"))
     joined = any(column.table is message_details for column in chosen)
     source = messages.outerjoin(message_details, _DETAILS.body_id == messages.c.body_id) if joined else messages
-    return Statement(
-        among(
-            messages.c.uid,
-            lambda these: select(*own, *chosen).select_from(source).where(*here, these).order_by(messages.c.uid),
-        )
-    )
+    chosen_here = select(*own, *chosen).select_from(source).where(*here).order_by(messages.c.uid)
+    between = messages.c.uid.between(bindparam("low"), bindparam("high"))
+    return Statement(among(messages.c.uid, chosen_here.where)), Statement(chosen_here.where(between))
 
 
 def places_of(packed: bytes) -> list[Place]:
