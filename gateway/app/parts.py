@@ -22,6 +22,7 @@ from gateway.flows.diary import Diary
 from gateway.flows.effects import Lease, Leased
 from gateway.flows.expire import ExpireFlow
 from gateway.flows.filler import Filler
+from gateway.flows.fullness_alerts import BoxAlerts
 from gateway.flows.holders import Holders
 from gateway.flows.issue import Identity, Issuer
 from gateway.flows.letters import Writer
@@ -63,6 +64,7 @@ SCANNER_LOOKED_AT = timedelta(seconds=10)
 NEWS_LOOKED_AT = timedelta(seconds=0.5)
 """How soon a session hears of what another node did to its mailbox."""
 DETAILS_SWEPT = timedelta(minutes=10)
+FULLNESS_LOOKED_AT = timedelta(seconds=30)
 FORGOTTEN = timedelta(hours=6)
 SESSIONS_LOOKED_AT = timedelta(seconds=5)
 DIARY_WRITTEN = timedelta(seconds=5)
@@ -119,6 +121,7 @@ class Parts:
         self.news = News(self.storage)
         self.filler = Filler(self.storage, self.news, self.clock, owner=self.lease.owner)
         self.upkeep = Upkeep(self.storage, self.clock, terms.upkeep(self.settings))
+        self.box_alerts = BoxAlerts(self.storage, self.clock, self.ids, terms.box_alerts(self.settings, self.lease))
         self.boxes = Boxes(
             storage=self.storage,
             news=self.news,
@@ -227,7 +230,11 @@ class Parts:
             limits=limits,
             budget=budget,
             check=Recipients(
-                self.storage, self.index.directory, self.clock, Ordinary(self.settings.policy.ordinary_mail)
+                self.storage,
+                self.index.directory,
+                self.clock,
+                Ordinary(self.settings.policy.ordinary_mail),
+                terms.capacity(self.settings),
             ),
             receive=self.receive,
             open_sink=self._open_sink,
@@ -267,6 +274,8 @@ class Parts:
         self.keepers.tick(self.ticks)
         self.ticks.every(NEWS_LOOKED_AT, self.news.poll, "news")
         self.ticks.every(DETAILS_SWEPT, self.filler.sweep, "details", at_once=True)
+        self.ticks.every(FULLNESS_LOOKED_AT, self.box_alerts.look, "fullness")
+        self.ticks.every(FORGOTTEN, self.box_alerts.note_day, "usage", at_once=True)
         self.ticks.every(FORGOTTEN, self.upkeep.forget, "upkeep", at_once=True)
         self.ticks.every(registers.CLOSING_LOOKED_AT, self.closing, "closing")
         self.ticks.every(registers.REMOVAL_EVERY, self.removal, "removal")

@@ -27,6 +27,7 @@ from gateway.flows.certificate_paths import Question
 from gateway.flows.clock_watch import ClockWatch
 from gateway.flows.effects import Lease
 from gateway.flows.failures import FailureLimits
+from gateway.flows.fullness_alerts import BoxAlertSettings
 from gateway.flows.index_update import Fetch
 from gateway.flows.receive import ReceiveSettings
 from gateway.flows.relay import RelaySettings
@@ -52,6 +53,7 @@ __all__ = [
     "authenticate",
     "authserv_id",
     "base_url",
+    "box_alerts",
     "capacity",
     "clock_watch",
     "data_folder",
@@ -187,6 +189,7 @@ def receive_settings(settings: Settings, lease: Lease) -> ReceiveSettings:
         max_envelope_age=timedelta(hours=policy.max_envelope_age_hours),
         max_envelope_ahead=timedelta(minutes=policy.max_envelope_ahead_minutes),
         receipt_expiry=timedelta(days=settings.relay.receipt_days),
+        capacity=capacity(settings),
         lease=lease,
     )
 
@@ -278,6 +281,15 @@ def capacity(settings: Settings) -> Capacity:
     """Of a mailbox that has none of its own."""
     mailboxes = settings.mailboxes
     return Capacity(mailboxes.quota_bytes or None, mailboxes.reserve_bytes)
+
+
+def box_alerts(settings: Settings, lease: Lease) -> BoxAlertSettings:
+    return BoxAlertSettings(
+        notice_address=settings.policy.notice_address or f"postmaster@{settings.provider.domain}",
+        capacity=capacity(settings),
+        lease=lease,
+        expiry=timedelta(days=settings.relay.receipt_days),
+    )
 
 
 def upkeep(settings: Settings) -> UpkeepSettings:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
+from gateway.commands.box import notice, quota, receipts, usage_
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
 from gateway.commands.domain import opened, refuse, shown
 from gateway.commands.names import displayed, given_address
@@ -25,6 +26,10 @@ app = typer.Typer(
 )
 
 app.command()(policy)
+app.command()(quota)
+app.command("usage")(usage_)
+app.command()(receipts)
+app.command()(notice)
 app.command("access")(access)
 app.command("devices")(list_devices)
 

@@ -12,7 +12,7 @@ from gateway.flows.issue import Identity, Issued
 from gateway.flows.outcomes import Accepted, NotAccepted, Submission, SubmitOutcome
 from gateway.points.marks import Mark
 from gateway.points.tracking import RecipientState
-from gateway.storage import accounts, certified
+from gateway.storage import appends, certified
 from gateway.storage.certified import NewCertifiedMessage, NewRecipient
 from gateway.storage.errors import Conflict
 from gateway.storage.mailboxes import Folder, sent_token
@@ -123,16 +123,26 @@ class Draft:
     def keep(self, connection: Connection) -> tuple[SubmitOutcome, tuple[Leased, ...]]:
         """The transaction. Raises Conflict if a fact that was decided on holds no longer."""
         holder, at = self.submission.holder, self.facts.at
-        if not accounts.is_active(connection, holder.account_id):
+        there = appends.sender_of(connection, holder.account_id, holder.mailbox_id, self.facts.msgid, at)
+        if there is None:
             raise Conflict("the account is no longer active")
         since = at - REPEATED_WITHIN
         earlier = certified.find_submission(connection, holder.account_id, self.digest, since)
         if earlier is not None:
             return _outcome_of(connection, earlier), ()
-        kept = self.effects.perform(connection, self.lease)
+        kept = self.effects.perform(connection, self.lease, without=self._kept_by_client(connection, there.appended))
         certified.record_submission(connection, holder.account_id, self.digest, self.facts.pec_msgid, at, since)
         certified.add_message(connection, self._message(kept.body_id))
         return _outcome(self.facts.pec_msgid, accepted=self.envelope is not None), kept.leased
+
+    def _kept_by_client(self, connection: Connection, appended: str | None) -> str | None:
+        """The opaque id of our copy for Sent, if the client has put its own there: then that one is ours (D35)."""
+        pec_msgid = self.facts.pec_msgid
+        if appended is None or self.envelope is None:
+            return None
+        marks = Mark.CERTIFIED | Mark.ACCEPTED
+        taken = appends.become_sent(connection, self.submission.holder.mailbox_id, appended, pec_msgid, marks)
+        return sent_token(pec_msgid) if taken else None
 
     def _message(self, body_id: Callable[[Octets], int]) -> NewCertifiedMessage:
         primary = {address_key(address) for address in self.original.to}

@@ -54,6 +54,7 @@ class _Filing:
     flags: int
     return_path: str
     pec_msgid: str | None
+    most: int | None
 
 
 @record(kw_only=True)
@@ -110,12 +111,14 @@ class Effects:
         reverse_path: str = "",
         pec_msgid: str | None = None,
         token: str | None = None,
+        most: int | None = None,
     ) -> None:
         """Put a message into a mailbox. What its holder reads begins with what ``stored_form`` prepends.
 
         Args:
             folder: the key or name of one; left out: the inbox, or where the mailbox keeps receipts.
             token: its opaque id, if that is known already.
+            most: bytes up to which it may fill the mailbox; beyond it, the transaction finds a Conflict.
         """
         self.keep_message(message)
         self._filings.append(
@@ -128,6 +131,7 @@ class Effects:
                 flags=flags,
                 return_path=reverse_path,
                 pec_msgid=pec_msgid,
+                most=most,
             )
         )
 
@@ -173,12 +177,18 @@ class Effects:
         """What an operator must see."""
         return [entry for entry in self._entries if entry.event is Event.ALARM]
 
-    def perform(self, connection: Connection, lease: Lease) -> Kept:
-        """Make the statements. May be called again: a transaction that fails is done again."""
+    def perform(self, connection: Connection, lease: Lease, *, without: str | None = None) -> Kept:
+        """Make the statements. May be called again: a transaction that fails is done again.
+
+        Args:
+            without: the opaque id of a message that is not filed after all.
+        """
         order = list(self._messages.values())
         body_ids = content.save_many(connection, order, self.at)
         bodies = {id(message): body_id for message, body_id in zip(order, body_ids, strict=True)}
-        mailboxes.deliver(connection, [self._new_message(filing, bodies) for filing in self._filings])
+        mailboxes.deliver(
+            connection, [self._new_message(filing, bodies) for filing in self._filings if filing.token != without]
+        )
         rows = [self._new_row(departure, bodies) for departure in self._departures]
         row_ids = outbox.enqueue(connection, rows, owner=lease.owner, lease=lease.length)
         for infected, sha256 in self._isolated:
@@ -200,6 +210,7 @@ class Effects:
             at=self.at,
             folder=filing.folder,
             flags=filing.flags,
+            most=filing.most,
             return_path=filing.return_path,
             pec_msgid=filing.pec_msgid,
         )

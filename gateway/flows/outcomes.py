@@ -133,6 +133,7 @@ class RecipientAnswer(Enum):
     WELCOME = auto()
     NOT_LOCAL = auto()  # 550 5.7.1: not our domain, address literals, source routes, % and ! tricks
     UNKNOWN_MAILBOX = auto()  # 550 5.1.1
+    FULL = auto()  # 452 4.2.2: ordinary mail for a full mailbox (D13)
     APART = auto()  # 452 4.5.3: its box decides otherwise on ordinary mail than those before; to be sent by itself
 
 

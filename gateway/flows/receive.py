@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from gateway.drivers.sources import Clock, Ids
 from gateway.flows.authenticate import Authenticate
 from gateway.flows.effects import Effects, Handover, Lease
+from gateway.flows.fullness import is_full
 from gateway.flows.inspection import Inspection, Inspector
 from gateway.flows.issue import Issuer
 from gateway.flows.outcomes import Arrival, ReceiveOutcome, Refusal, Refused, Taken
@@ -25,6 +26,7 @@ from gateway.flows.trace_fields import received_at_arrival
 from gateway.flows.work import LARGE, deliberate, until_settled
 from gateway.points import incoming
 from gateway.points.authentication import Authentication
+from gateway.points.box import UNLIMITED, Capacity
 from gateway.points.faults import Fault
 from gateway.points.incoming import DECISIONS, Action, ArrivalKind
 from gateway.points.ordinary import TAKEN, Ordinary, OrdinaryPolicy, effective
@@ -57,6 +59,7 @@ class ReceiveSettings:
     max_envelope_age: timedelta
     max_envelope_ahead: timedelta
     receipt_expiry: timedelta  # how long receipts and notices wait for a server (D8)
+    capacity: Capacity = UNLIMITED  # of a mailbox that has none of its own
     lease: Lease
 
 
@@ -230,7 +233,12 @@ class ReceiveFlow:
             return Refusal.UNKNOWN_RECIPIENT
         if inspection.kind is not ArrivalKind.ORDINARY_MAIL or inspection.arrival.own:
             return None
-        return Refusal.POLICY if all(policy.refuses for policy in known.policies.values()) else None
+        if all(policy.refuses for policy in known.policies.values()):
+            return Refusal.POLICY
+        size, capacity = inspection.message.size, self._settings.capacity
+        taking = [box for box in known.boxes.values() if not known.policies[box.id].refuses]
+        full = any(is_full(box, size, capacity, certified=False) for box in taking)
+        return Refusal.MAILBOX_FULL if full else None
 
     def _uncertified(self, taking: Taking, known: _Known) -> Taking:
         inspection = taking.inspection
@@ -269,6 +277,7 @@ class ReceiveFlow:
                 taking.effects,
                 paths=right,
                 boxes=known.boxes,
+                capacity=self._settings.capacity,
                 received_field=self._received(inspection),
                 receipt_expiry=self._settings.receipt_expiry,
             )

@@ -8,12 +8,15 @@ from typing import Final
 from sqlalchemy import Connection
 
 from gateway.drivers.sources import Clock
+from gateway.flows.fullness import is_full
 from gateway.flows.outcomes import RecipientAnswer
+from gateway.points.box import UNLIMITED, Capacity
 from gateway.points.ordinary import Ordinary, effective
 from gateway.storage import accounts, policies
 from gateway.storage.accounts import BoxKind
 from gateway.storage.engine import Storage
 from providers.directory import Directory
+from receipts.errors import TemporaryError
 from receipts.identifiers import address_key, domain_of, is_smtp_address
 
 __all__ = ["Recipients"]
@@ -34,8 +37,10 @@ class Recipients:
         directory: Callable[[], Directory],
         clock: Clock,
         ordinary_mail: Ordinary = Ordinary.WRAP,
+        capacity: Capacity = UNLIMITED,
     ) -> None:
-        """``ordinary_mail``: what boxes do that say nothing of their own."""
+        """``ordinary_mail``: what boxes do that say nothing of their own; ``capacity``: what they hold."""
+        self._capacity = capacity
         self._storage = storage
         self._ordinary_mail = ordinary_mail
         self._directory = directory
@@ -52,7 +57,11 @@ class Recipients:
             earlier: the forward paths that the transaction has by now.
         """
         answer = await self._alone(reverse_path, forward_path)
-        if answer is not RecipientAnswer.WELCOME or not earlier or self._is_certified(reverse_path):
+        if answer is not RecipientAnswer.WELCOME or self._may_be_certified(reverse_path, anyway=not earlier):
+            return answer
+        if await self._storage.read(lambda connection: self._is_full(connection, forward_path)):
+            return RecipientAnswer.FULL
+        if not earlier:
             return answer
         alike = await self._storage.read(
             lambda connection: self._refuses(connection, earlier[0]) is self._refuses(connection, forward_path)
@@ -75,6 +84,20 @@ class Recipients:
 
     def _is_certified(self, reverse_path: str) -> bool:
         return bool(reverse_path) and self._directory().is_certified(domain_of(reverse_path))
+
+    def _may_be_certified(self, reverse_path: str, *, anyway: bool) -> bool:
+        """``anyway``: also when that is not known, which is found out after the last byte again."""
+        try:
+            return self._is_certified(reverse_path)
+        except TemporaryError:
+            if anyway:
+                return True
+            raise
+
+    def _is_full(self, connection: Connection, forward_path: str) -> bool:
+        """Whether its box has no room for ordinary mail, however small (D13)."""
+        box = accounts.mailbox_of(connection, forward_path)
+        return box is not None and is_full(box, 0, self._capacity, certified=False)
 
     def _refuses(self, connection: Connection, forward_path: str) -> bool:
         """Whether its box refuses ordinary mail: one answer after the last byte must do for all recipients."""

@@ -1,6 +1,6 @@
 """A correct transport envelope: taken charge of, delivered, and answered for each recipient (RFC 6109 3.2.1, 3.3)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -8,9 +8,11 @@ from sqlalchemy import Connection
 
 from gateway.flows.effects import Effects, Kept, stored_form
 from gateway.flows.entries import emission, entry_about
+from gateway.flows.fullness import is_full, most_of
 from gateway.flows.inspection import Inspection
 from gateway.flows.issue import Issued, Issuer
 from gateway.points import relay
+from gateway.points.box import Capacity
 from gateway.points.delivery import delivery_receipt_form, role_of
 from gateway.points.faults import Fault
 from gateway.storage import accounts, received
@@ -30,6 +32,7 @@ from receipts.wire import ErrorKind, MessageKind, ReceiptForm
 __all__ = ["Answers", "answer_envelope", "isolate_envelope"]
 
 NO_SUCH_MAILBOX = "5.1.1"  # RFC 3463 3.2
+MAILBOX_FULL = "5.2.2"  # RFC 3463 3.3
 
 
 @record()
@@ -47,10 +50,15 @@ class Answers:
     data: CertificationData
     take_charge: Issued | None = None
     answers: list[_Answer] = field(default_factory=list)
+    full: frozenset[str] = frozenset()  # forward paths whose mailboxes have no room
 
     def check(self, connection: Connection) -> None:
         """Raises Conflict if a recipient who was said to have no mailbox has one by now."""
-        lost = [answer.path for answer in self.answers if answer.end is EnvelopeEnd.NOT_DELIVERED]
+        lost = [
+            answer.path
+            for answer in self.answers
+            if answer.end is EnvelopeEnd.NOT_DELIVERED and answer.path not in self.full
+        ]
         if lost and accounts.mailboxes_of(connection, lost):
             raise Conflict("a mailbox was made meanwhile")
 
@@ -82,18 +90,25 @@ def answer_envelope(
     *,
     paths: Sequence[str],
     boxes: Mapping[str, MailboxRef],
+    capacity: Capacity,
     received_field: bytes,
     receipt_expiry: timedelta,
 ) -> Answers:
     """Take charge of the envelope for ``paths``, deliver it where there is a mailbox, and issue what is due.
 
-    The take-charge receipt covers all of them; each gets a delivery receipt or a non-delivery notice. The service
-    mailbox takes everything and answers nothing (D8).
+    A mailbox without room, its reserve used up too, is as good as none (D13). The take-charge receipt covers all of
+    them; each gets a delivery receipt or a non-delivery notice. The service mailbox takes everything and answers
+    nothing (D8).
     """
     data = inspection.recognition.data
     assert data is not None
     taking = _Taking(inspection, issuer, effects, data, receipt_expiry)
-    taking.file(dict.fromkeys(boxes[path].id for path in paths if path in boxes), received_field)
+    full = frozenset(
+        path for path in paths if path in boxes and is_full(boxes[path], inspection.message.size, capacity)
+    )
+    taking.answers.full = full
+    open_to = {boxes[path].id: boxes[path] for path in paths if path in boxes and path not in full}
+    taking.file({box.id: most_of(box, capacity) for box in open_to.values()}, received_field)
     taking.register(Event.RECEPTION, paths, MessageKind.ENVELOPE)
     silent = [path for path in paths if path in boxes and boxes[path].kind is BoxKind.SERVICE]
     answered = [path for path in paths if path not in silent]
@@ -104,12 +119,13 @@ def answer_envelope(
         taking.delivered(path, None)
     for path in answered:
         facts = replace(data, provider=issuer.identity.name, at=inspection.at, delivered_to=path)
-        if path in boxes:
+        if path in boxes and path not in full:
             form = forms.of(path)
             taking.delivered(path, issuer.delivery(facts, form, forms.copy(form)))
         else:
-            why = relay.reason(NO_SUCH_MAILBOX, issuer.identity.name)
-            facts = replace(facts, error=ErrorKind.NO_RECIPIENT, error_text=why.italian)
+            why = relay.reason(MAILBOX_FULL if path in full else NO_SUCH_MAILBOX, issuer.identity.name)
+            error = ErrorKind.OTHER if path in full else ErrorKind.NO_RECIPIENT
+            facts = replace(facts, error=error, error_text=why.italian)
             taking.not_delivered(path, issuer.non_delivery(facts, (why,)))
     return taking.answers
 
@@ -163,17 +179,18 @@ class _Taking:
         self._data = data
         self._receipt_expiry = receipt_expiry
 
-    def file(self, mailbox_ids: Iterable[int], received_field: bytes) -> None:
-        """Into each of the mailboxes once, however many of its addresses the envelope names."""
+    def file(self, mailboxes: Mapping[int, int | None], received_field: bytes) -> None:
+        """Into each of the mailboxes once, however many of its addresses the envelope names; to what each may hold."""
         reverse_path = self._inspection.arrival.reverse_path
         stored = stored_form(Octets.of(received_field, self._inspection.message), reverse_path)
-        for mailbox_id in mailbox_ids:
+        for mailbox_id, most in mailboxes.items():
             self._effects.file(
                 mailbox_id,
                 stored,
                 kind=MessageKind.ENVELOPE,
                 reverse_path=reverse_path,
                 pec_msgid=self._data.pec_msgid,
+                most=most,
             )
 
     def take_charge(self, paths: Sequence[str]) -> None:

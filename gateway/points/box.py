@@ -13,6 +13,7 @@ __all__ = [
     "FREE",
     "MAX_FOLDERS",
     "RECEIPTS",
+    "UNLIMITED",
     "Capacity",
     "FirstFolder",
     "alert_level",
@@ -66,6 +67,10 @@ class Capacity:
     quota: int | None  # ordinary mail, and what its holder puts there
     reserve: int  # beyond it, for certified mail alone
 
+    def of(self, own: int | None) -> "Capacity":
+        """That of a box with a quota of its own; 0: none."""
+        return self if own is None else Capacity(own or None, self.reserve)
+
     def most(self, *, certified: bool) -> int | None:
         """Up to where a message may fill the box."""
         if self.quota is None:
@@ -73,8 +78,12 @@ class Capacity:
         return self.quota + self.reserve if certified else self.quota
 
     def takes(self, used: int, size: int, *, certified: bool) -> bool:
+        """Whether a message of ``size`` bytes finds room."""
         most = self.most(certified=certified)
         return most is None or used + size <= most
+
+
+UNLIMITED: Final = Capacity(None, 0)
 
 
 def folder_name(folder: FirstFolder, language: str) -> str:

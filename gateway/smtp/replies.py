@@ -122,6 +122,7 @@ RECIPIENTS: Mapping[RecipientAnswer, Reply] = {
     RecipientAnswer.WELCOME: RECIPIENT_OK,
     RecipientAnswer.NOT_LOCAL: Reply(550, "5.7.1", "Relaying denied"),  # D7
     RecipientAnswer.UNKNOWN_MAILBOX: Reply(550, "5.1.1", "No such mailbox here"),  # D7
+    RecipientAnswer.FULL: Reply(452, "4.2.2", "Mailbox full"),  # D13
     RecipientAnswer.APART: Reply(452, "4.5.3", "Send to this recipient by itself"),  # RFC 5321 4.5.3.1.10
 }
 

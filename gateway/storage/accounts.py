@@ -92,6 +92,9 @@ class MailboxRef:
     address: str  # the mailbox's own, which may differ from the one asked for
     kind: BoxKind
     active: bool
+    used: int  # bytes of what counts against its quota
+    quota: int | None  # its own; None: the provider's default; 0: none
+    has_rules: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +129,15 @@ _PASSWORDS = Statement(
         account_passwords.c.account_id == bindparam("account")
     )
 )
-_BOX_COLUMNS = (mailboxes.c.id, mailboxes.c.address, mailboxes.c.kind, mailboxes.c.active)
+_BOX_COLUMNS = (
+    mailboxes.c.id,
+    mailboxes.c.address,
+    mailboxes.c.kind,
+    mailboxes.c.active,
+    mailboxes.c.used_bytes,
+    mailboxes.c.quota_bytes,
+    mailboxes.c.has_rules,
+)
 _MAILBOX = Statement(
     union_all(
         select(*_BOX_COLUMNS).where(mailboxes.c.address_key == bindparam("key")),
@@ -340,4 +351,12 @@ def _account(row: tuple[Any, ...]) -> Account:
 
 
 def _mailbox(row: tuple[Any, ...]) -> MailboxRef:
-    return MailboxRef(id=row[0], address=row[1], kind=BoxKind(row[2]), active=bool(row[3]))
+    return MailboxRef(
+        id=row[0],
+        address=row[1],
+        kind=BoxKind(row[2]),
+        active=bool(row[3]),
+        used=row[4],
+        quota=row[5],
+        has_rules=bool(row[6]),
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, true, update
 
 from gateway.points.boxes import BoxRefused, SpecialUse, Why
 from gateway.points.marks import Mark
@@ -13,11 +13,11 @@ from gateway.storage import content, mailboxes
 from gateway.storage.folders import StoredFolder, change_box
 from gateway.storage.mailboxes import ORDINARY, NewMessage, sent_token
 from gateway.storage.statements import Statement, insert_ignoring
-from gateway.storage.tables import certified_messages, messages, sent_appends
+from gateway.storage.tables import accounts, certified_messages, messages, sent_appends
 from gateway.storage.values import clean, micros
 from receipts.octets import Octets
 
-__all__ = ["SENT_WITHIN", "Appended", "append", "appended_before", "become_sent", "forget_appends"]
+__all__ = ["SENT_WITHIN", "Appended", "Sender", "append", "become_sent", "forget_appends", "sender_of"]
 
 SENT_WITHIN: Final = timedelta(hours=24)
 
@@ -35,6 +35,13 @@ class Appended:
     msgid: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """An account that may submit."""
+
+    appended: str | None  # the opaque id of the message if a program put it into Sent before, within a day
+
+
 _SUBMITTED = Statement(
     select(certified_messages.c.pec_msgid)
     .where(
@@ -47,12 +54,16 @@ _SUBMITTED = Statement(
     .limit(1)
 )
 _REMEMBER = insert_ignoring(sent_appends)
-_BEFORE = Statement(
-    select(sent_appends.c.token).where(
-        sent_appends.c.mailbox_id == bindparam("mailbox"),
-        sent_appends.c.msgid == bindparam("msgid"),
-        sent_appends.c.at > bindparam("since"),
-    )
+_SENDER = Statement(
+    select(
+        select(sent_appends.c.token)
+        .where(
+            sent_appends.c.mailbox_id == bindparam("mailbox"),
+            sent_appends.c.msgid == bindparam("msgid"),
+            sent_appends.c.at > bindparam("since"),
+        )
+        .scalar_subquery()
+    ).where(accounts.c.id == bindparam("account"), accounts.c.active == true())
 )
 _BECOME = Statement(
     update(messages)
@@ -109,11 +120,18 @@ def append(
     return uids
 
 
-def appended_before(connection: Connection, mailbox_id: int, msgid: str, at: datetime) -> str | None:
-    """The opaque id of a message that a program put into Sent within a day before it submitted it."""
-    values = {"mailbox": mailbox_id, "msgid": clean(msgid), "since": micros(at - SENT_WITHIN)}
-    row = _BEFORE.one(connection, values)
-    return None if row is None else str(row[0])
+def sender_of(
+    connection: Connection, account_id: int, mailbox_id: int, msgid: str | None, at: datetime
+) -> Sender | None:
+    """The account that submits a message, if it is active: one question for both facts."""
+    values = {
+        "account": account_id,
+        "mailbox": mailbox_id,
+        "msgid": clean(msgid or ""),
+        "since": micros(at - SENT_WITHIN),
+    }
+    row = _SENDER.one(connection, values)
+    return None if row is None else Sender(row[0])
 
 
 def become_sent(connection: Connection, mailbox_id: int, token: str, pec_msgid: str, marks: Mark) -> bool:

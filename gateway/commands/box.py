@@ -1,0 +1,154 @@
+"""``ceralacca account quota``, ``usage``, ``receipts`` and ``notice``: what a box holds and how it is kept."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+from sqlalchemy import Connection
+
+from gateway.app import terms
+from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
+from gateway.commands.domain import opened, refuse, shown
+from gateway.commands.names import given_address
+from gateway.points.forecast import DAYS, full_on
+from gateway.storage import accounts, usage
+from gateway.storage.accounts import BoxKind, MailboxRef
+from gateway.storage.usage import Usage
+
+__all__ = ["notice", "quota", "receipts", "usage_"]
+
+Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="An address of the box.")]
+UNITS = {"": 1, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
+MOST = 1 << 50
+
+
+class Where(StrEnum):
+    """Where receipts go."""
+
+    FOLDER = "folder"
+    INBOX = "inbox"
+
+
+def quota(
+    address: Address,
+    size: Annotated[
+        str | None, typer.Argument(metavar="[SIZE]", help="As in 500MB or 20GB; `none`; `default`: as configured.")
+    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Show or set how much a box holds."""
+    chosen = None if size is None else _given_size(size)
+    with opened(config) as (settings, storage):
+
+        def transaction(connection: Connection) -> Usage:
+            box = _box(connection, address)
+            if size is not None:
+                usage.set_quota(connection, box.id, chosen)
+            return _usage(connection, box)
+
+        found = storage.write_now(transaction)
+        capacity = terms.capacity(settings).of(found.quota)
+    own = "" if found.quota is not None else " (default)"
+    typer.echo(f"{found.address}: {_megabytes(capacity.quota)}{own}")
+
+
+def usage_(
+    address: Annotated[str | None, typer.Argument(metavar="[ADDRESS]", help="Left out: all boxes.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Say how full boxes are, and on which day each will be full if it goes on as it did."""
+    with opened(config) as (settings, storage):
+        capacity = terms.capacity(settings)
+        today = datetime.now(UTC).astimezone(ZoneInfo(settings.provider.time_zone)).date()
+
+        def question(connection: Connection) -> list[str]:
+            if address is None:
+                users = [one for one in accounts.list_accounts(connection) if one.kind is BoxKind.USER]
+                found = [usage.usage_of(connection, one.mailbox_id) for one in users]
+            else:
+                found = [_usage(connection, _box(connection, address))]
+            lines: list[str] = []
+            for one in found:
+                if one is None:
+                    continue
+                limit = capacity.of(one.quota).quota
+                line = f"{one.address}  {one.used / 1_000_000:.1f} MB of {_megabytes(limit)}"
+                if limit:
+                    days = dict(usage.days_of(connection, one.mailbox_id, today - timedelta(days=DAYS)))
+                    day = full_on(sorted((days | {today: one.used}).items()), limit)
+                    line += f"  {one.used * 100 / limit:.1f}%  " + (f"full on {day}" if day else "not filling up")
+                lines.append(line)
+            return lines
+
+        for line in storage.read_now(question):
+            typer.echo(shown(line))
+
+
+def receipts(
+    address: Address,
+    where: Annotated[Where | None, typer.Argument(metavar="[folder|inbox]", help="Where receipts go.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Show or set where receipts go: a folder of their own, or the inbox. POP3 shows both."""
+    with opened(config) as (_, storage):
+
+        def transaction(connection: Connection) -> Usage:
+            box = _box(connection, address)
+            if where is not None:
+                usage.set_receipts_in_inbox(connection, box.id, where is Where.INBOX)
+            return _usage(connection, box)
+
+        found = storage.write_now(transaction)
+    typer.echo(f"{found.address}: receipts go to the {'inbox' if found.receipts_in_inbox else 'folder for receipts'}")
+
+
+def notice(
+    address: Address,
+    to: Annotated[str | None, typer.Argument(metavar="[OTHER]", help="An ordinary address, or `none`.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Show or set the ordinary address that is told when a box fills up."""
+    other = None if to is None or to == "none" else given_address(to)
+    with opened(config) as (_, storage):
+
+        def transaction(connection: Connection) -> Usage:
+            box = _box(connection, address)
+            if to is not None:
+                usage.set_notice_address(connection, box.id, other)
+            return _usage(connection, box)
+
+        found = storage.write_now(transaction)
+    typer.echo(f"{found.address}: {found.notice_address or 'no notice address'}")
+
+
+def _given_size(size: str) -> int | None:
+    if size in {"none", "default"}:
+        return 0 if size == "none" else None
+    match = re.fullmatch(r"([0-9]{1,15})\s?(KB|MB|GB)?", size.strip().upper())
+    given = int(match[1]) * UNITS[match[2] or ""] if match else 0
+    if not 0 < given <= MOST:
+        raise refuse(f"{size}: a size is written as in 500MB or 20GB")
+    return given
+
+
+def _box(connection: Connection, address: str) -> MailboxRef:
+    box = accounts.mailbox_of(connection, given_address(address))
+    if box is None:
+        raise accounts.AccountRefused(f"{address}: no such mailbox")
+    if box.kind is not BoxKind.USER:
+        raise accounts.AccountRefused(f"{box.address}: such a box takes everything")
+    return box
+
+
+def _usage(connection: Connection, box: MailboxRef) -> Usage:
+    found = usage.usage_of(connection, box.id)
+    if found is None:
+        raise accounts.AccountRefused(f"{box.address}: no account has this mailbox")
+    return found
+
+
+def _megabytes(size: int | None) -> str:
+    return "no limit" if not size else f"{size / 1_000_000:.0f} MB"

@@ -1,0 +1,75 @@
+"""``ceralacca account quota``, ``usage``, ``receipts`` and ``notice``."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from config.example import example_toml
+from gateway.cli import app
+
+Run = Callable[..., Result]
+ANNA = "anna@alfa.example"
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The command, on a storage with a domain and an account."""
+    file = tmp_path / "gateway.toml"
+    file.write_text(example_toml())
+    monkeypatch.setenv("CERALACCA_STORAGE__URL", f"sqlite:///{tmp_path}/ceralacca.sqlite")
+
+    def ceralacca(*arguments: str, given: str | None = None) -> Result:
+        return CliRunner().invoke(app, [*arguments, "--config", str(file)], input=given)
+
+    assert ceralacca("domain", "add", "alfa.example").exit_code == 0
+    assert ceralacca("account", "add", ANNA, given="correct horse battery\n").exit_code == 0
+    return ceralacca
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        ("500MB", "500 MB"),
+        ("20 gb", "20000 MB"),
+        ("1000000", "1 MB"),
+        ("none", "no limit"),
+        ("default", "5000 MB (default)"),
+    ],
+)
+def test_a_box_has_a_quota_of_its_own_until_it_goes_back_to_the_default(run: Run, size: str, said: str) -> None:
+    assert run("account", "quota", ANNA).output == f"{ANNA}: 5000 MB (default)\n"
+    assert run("account", "quota", ANNA, size).output == f"{ANNA}: {said}\n"
+    assert run("account", "quota", ANNA).output == f"{ANNA}: {said}\n"
+
+
+@pytest.mark.parametrize("size", ["0", "-5MB", "5TB", "5 M B", "9" * 16, "1.5GB", "zwölf"])
+def test_what_is_no_size(run: Run, size: str) -> None:
+    assert run("account", "quota", ANNA, "--", size).exit_code != 0
+
+
+def test_usage_is_told_of_one_box_or_of_all(run: Run) -> None:
+    line = f"{ANNA}  0.0 MB of 5000 MB  0.0%  not filling up\n"
+    assert run("account", "usage", ANNA).output == line
+    assert run("account", "usage").output == line
+    assert run("account", "quota", ANNA, "none").exit_code == 0
+    assert run("account", "usage").output == f"{ANNA}  0.0 MB of no limit\n"
+
+
+def test_receipts_go_where_the_holder_wants_them(run: Run) -> None:
+    assert run("account", "receipts", ANNA).output == f"{ANNA}: receipts go to the folder for receipts\n"
+    assert run("account", "receipts", ANNA, "inbox").output == f"{ANNA}: receipts go to the inbox\n"
+    assert run("account", "receipts", ANNA).output == f"{ANNA}: receipts go to the inbox\n"
+
+
+def test_the_notice_address_is_set_and_taken_away(run: Run) -> None:
+    assert run("account", "notice", ANNA, "anna@mail.example").output == f"{ANNA}: anna@mail.example\n"
+    assert run("account", "notice", ANNA).output == f"{ANNA}: anna@mail.example\n"
+    assert run("account", "notice", ANNA, "none").output == f"{ANNA}: no notice address\n"
+
+
+@pytest.mark.parametrize("command", ["quota", "receipts", "notice", "usage"])
+def test_boxes_that_are_not_there_or_take_everything(run: Run, command: str) -> None:
+    assert "no such mailbox" in run("account", command, "nobody@alfa.example").output
+    assert "takes everything" in run("account", command, "postmaster@alfa.example").output
