@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from gateway.cli import COMMANDS, app, load_command
 
 PARTS = {
+    "gateway.commands.box",
     "gateway.commands.names",
     "gateway.commands.policy",
     "gateway.commands.samples",
