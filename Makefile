@@ -1,6 +1,7 @@
 # Everything a developer types. The first call of any of these sets itself up; the second finds all in place.
 #   make run      a certified network on this machine, live in the terminal (ARGS="--providers 3 --dir lab-data")
 #   make test     all tests (ARGS="tests/receipts -k acceptance")
+#   make test-clients  mail programs against our server and Dovecot, with 5,000 messages
 #   make check    what is wrong with style and types; changes nothing
 #   make format   put style right
 #   make bench    how fast (ARGS="--flows 2000 --store postgresql")
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
 
-.PHONY: setup run test check format bench mutants docs tools clean
+.PHONY: setup run test test-clients check format bench mutants docs tools clean
 
 setup: $(VENV)/development.stamp tools
 
@@ -23,6 +24,9 @@ run: $(VENV)/runtime.stamp
 
 test: $(VENV)/development.stamp tools
 	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)
+
+test-clients: $(VENV)/development.stamp tools
+	@CERALACCA_CLIENT_MESSAGES=5000 $(BIN)/python -m pytest tests/clients $(ARGS)
 
 check: $(VENV)/development.stamp
 	@$(BIN)/ruff check --quiet .

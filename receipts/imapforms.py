@@ -137,6 +137,8 @@ class _ListReader:
             address, name = "".join(self._words), self.comment
         if address or name:
             local, at, host = address.rpartition("@")
+            if local[:1] == local[-1:] == '"' and len(local) > 1:
+                local = _QUOTED_PAIR.sub(r"\1", local[1:-1])  # RFC 3501: without the quoting of RFC 2822
             self.found.append(Mailbox(name, local if at else address, host if at else ""))
         self._words, self._angle, self.comment = [], None, None
 
@@ -175,7 +177,7 @@ def _structure(entity: Entity, message: Octets) -> tuple[bytes, bytes]:
         (
             _string(kind),
             _string(subtype),
-            _parameters(field) if field is not None else b'("charset" "us-ascii")' if kind == "text" else _NIL,
+            _text_parameters(field) if kind == "text" else _parameters(field),
             _value(part.header.first("Content-ID")),
             _value(part.header.first("Content-Description")),
             _string(part.encoding),
@@ -216,6 +218,12 @@ def _extension(entity: Entity) -> tuple[bytes, bytes, bytes]:
 def _parameters(field: Field | None) -> bytes:
     found = raw_parameters(field.value) if field is not None else []
     return b"(%s)" % b" ".join(_string(word) for pair in found for word in pair) if found else _NIL
+
+
+def _text_parameters(field: Field | None) -> bytes:
+    """Text without parameters is in ASCII (RFC 2045 section 5.2), and clients are told so."""
+    found = _parameters(field)
+    return b'("charset" "us-ascii")' if found == _NIL else found
 
 
 def _lines(entity: Entity, message: Octets) -> int:

@@ -13,7 +13,7 @@ from gateway.mailbox.imap.sections import FieldChooser, span_of
 from gateway.mailbox.imap.tokens import Malformed
 from gateway.mailbox.imap.view import View
 from gateway.points.boxes import Changes, Details, FlagChange, Row, Want
-from receipts.octets import InMemory, Octets
+from receipts.octets import EMPTY, InMemory, Octets
 
 __all__ = ["fetch", "vanished_of"]
 
@@ -125,11 +125,7 @@ class _Fetching:
         for body in self._bodies:
             if body.in_header:
                 continue
-            section = self._section(body, details, message)
-            if section is None:
-                await self._inside.say(b"%s%s NIL" % (between, body.label))
-                between = b" "
-                continue
+            section = self._section(body, details, message) or EMPTY
             await self._inside.say(b"%s%s {%d}\r\n" % (between, body.label, section.size))
             between = b" "
             pieces = section.pieces()

@@ -42,7 +42,7 @@ def _of_part(part: Part, found: Section) -> tuple[int, int] | None:
 
 
 class FieldChooser:
-    """The fields of a header by name, or all others, with the empty line that ends every header here.
+    """The fields of a header by name, with an empty line at their end, or the header without them.
 
     Args:
         names: in lower case.
@@ -56,6 +56,7 @@ class FieldChooser:
         self._others = others
 
     def __call__(self, header: bytes) -> bytes:
-        if not self._others:
-            return b"".join(self._fields.findall(header)) + b"\r\n"
-        return self._fields.sub(b"", header).removesuffix(b"\r\n") + b"\r\n"
+        if self._others:
+            return self._fields.sub(b"", header)
+        chosen = b"".join(self._fields.findall(header))
+        return chosen + (b"\r\n" if chosen.endswith(b"\n") or not chosen else b"\r\n\r\n")

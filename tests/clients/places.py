@@ -1,0 +1,178 @@
+"""Mailbox servers that programs are pointed at: ours in a lab, and Dovecot, which everybody knows."""
+
+import imaplib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from gateway.lab.ports import FreePorts
+from tests import throwaway
+from tests.lab.labs import running
+from tests.lab.waiting import until
+
+__all__ = ["Box", "Place", "ceralacca", "dovecot", "program", "told"]
+
+BOXES = 40
+PASSWORD = "una parola lunga"
+
+
+@dataclass(frozen=True)
+class Box:
+    """An empty mailbox, and where it is."""
+
+    user: str
+    password: str
+    imaps: int
+    ca_file: Path
+
+    def imap(self) -> imaplib.IMAP4_SSL:
+        """A session that is signed in; its answers may be long."""
+        context = throwaway.Throwaway(self.ca_file, self.ca_file).client()
+        session = imaplib.IMAP4_SSL("localhost", self.imaps, ssl_context=context, timeout=60)
+        session.login(self.user, self.password)
+        return session
+
+
+@dataclass
+class Place:
+    """A server with boxes that nobody has used yet."""
+
+    name: str
+    imaps: int
+    ca_file: Path
+    accounts: list[tuple[str, str]] = field(default_factory=list)
+
+    def box(self) -> Box:
+        user, password = self.accounts.pop()
+        return Box(user, password, self.imaps, self.ca_file)
+
+
+@contextmanager
+def ceralacca(folder: Path) -> Iterator[Place]:
+    """The first provider of a lab."""
+    with running(folder / "lab", "--providers", "1", "--accounts", str(BOXES)) as lab:
+        accounts = [(account["address"], account["password"]) for account in lab.description["accounts"]]
+        port = lab.description["providers"][0]["ports"]["imaps"]
+        try:
+            yield Place("ceralacca", port, Path(lab.description["ca_file"]), accounts)
+        finally:
+            lab.stop()  # before anybody looks into the boxes: what tests put there is nothing to certify
+
+
+@contextmanager
+def dovecot(folder: Path) -> Iterator[Place]:
+    """A Dovecot of its own, with plain files for users and mail."""
+    server = program("dovecot")
+    if " 2.4" in told([server, "--version"], prefix=" "):
+        pytest.skip("Dovecot 2.4 wants another configuration")  # of Debian 13
+    folder.chmod(0o755)
+    owner = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+    tls = throwaway.make(folder)
+    (mail := folder / "mail").mkdir()
+    shutil.chown(mail, owner)
+    users = [f"box{number}@dovecot.example" for number in range(BOXES)]
+    (folder / "users").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}\n" for user in users))
+    ports = FreePorts(set(), None)
+    try:
+        port = ports.take()
+    finally:
+        ports.release()
+    config = folder / "dovecot.conf"
+    config.write_text(_configuration(folder, owner, tls, port))
+    process = subprocess.Popen([server, "-F", "-c", str(config)], stderr=(folder / "errors").open("wb"))
+    try:
+        until(lambda: _answers(port, process, folder), "Dovecot")
+        yield Place("dovecot", port, tls.certificate, [(user, PASSWORD) for user in users])
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def program(name: str) -> str:
+    """Where a program is. Without it the test is left out, but never in CI."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
+    if found is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{name} is not installed")
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+def told(command: list[str | Path], *, prefix: str = "", seconds: float = 120, home: Path | None = None) -> str:
+    """What a program writes; it must end well."""
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", **({"HOME": str(home)} if home else {})}
+    done = subprocess.run(command, capture_output=True, env=environment, timeout=seconds, check=False)
+    text = (done.stdout + done.stderr).decode("utf-8", "replace")
+    assert done.returncode == 0, text
+    return prefix + text
+
+
+def _answers(port: int, process: "subprocess.Popen[bytes]", folder: Path) -> bool:
+    assert process.poll() is None, (folder / "errors").read_text() + (folder / "log").read_text()
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _configuration(folder: Path, owner: str, tls: throwaway.Throwaway, port: int) -> str:
+    as_owner = (
+        ""
+        if os.geteuid() == 0
+        else "\n".join(f"default_{which} = {owner}" for which in ("internal_user", "internal_group", "login_user"))
+    )
+    return f"""
+base_dir = {folder}/run
+state_dir = {folder}/state
+log_path = {folder}/log
+instance_name = ceralacca-tests
+protocols = imap
+listen = 127.0.0.1
+{as_owner}
+first_valid_uid = 1
+mail_location = sdbox:~/sdbox
+mail_max_userip_connections = 100
+ssl = yes
+ssl_cert = <{tls.certificate}
+ssl_key = <{tls.key}
+auth_mechanisms = plain login
+passdb {{
+  driver = passwd-file
+  args = {folder}/users
+}}
+userdb {{
+  driver = static
+  args = uid={owner} gid={pwd.getpwnam(owner).pw_gid} home={folder}/mail/%n
+}}
+namespace inbox {{
+  inbox = yes
+  separator = /
+  mailbox Sent {{
+    special_use = \\Sent
+    auto = subscribe
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+service stats {{
+  chroot =
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = 0
+  }}
+  inet_listener imaps {{
+    port = {port}
+    ssl = yes
+  }}
+}}
+"""
