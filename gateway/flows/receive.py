@@ -1,9 +1,10 @@
 """One message through the incoming point: verified, decided, kept, in one transaction (RFC 6109 section 2.2.2, D23)."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -13,6 +14,7 @@ from gateway.flows.effects import Effects, Handover, Lease
 from gateway.flows.fullness import is_full
 from gateway.flows.inspection import Inspection, Inspector
 from gateway.flows.issue import Issuer
+from gateway.flows.known import Known, look_up, reported
 from gateway.flows.outcomes import Arrival, ReceiveOutcome, Refusal, Refused, Taken
 from gateway.flows.screening import OneScan, Screening
 from gateway.flows.take_anomaly import wrap_anomaly
@@ -23,23 +25,17 @@ from gateway.flows.take_receipt import Filed, Follows, file_receipt, nothing_fol
 from gateway.flows.taking import Taking
 from gateway.flows.tell_of_virus import telling_of_virus
 from gateway.flows.trace_fields import received_at_arrival
-from gateway.flows.work import LARGE, deliberate, until_settled
+from gateway.flows.work import deliberate, until_settled
 from gateway.points import incoming
-from gateway.points.authentication import Authentication
 from gateway.points.box import UNLIMITED, Capacity
 from gateway.points.faults import Fault
 from gateway.points.incoming import DECISIONS, Action, ArrivalKind
-from gateway.points.ordinary import TAKEN, Ordinary, OrdinaryPolicy, effective
+from gateway.points.ordinary import TAKEN, Ordinary
 from gateway.points.screening import CLEAN, Finding
-from gateway.storage import accounts, certified, content, policies, received, register
-from gateway.storage.accounts import BoxKind, MailboxRef
-from gateway.storage.certified import CertifiedMessage
+from gateway.storage import register
 from gateway.storage.engine import Storage
-from gateway.storage.received import ProcessedEnvelope
 from gateway.storage.register import Event
 from receipts.errors import TemporaryError
-from receipts.octets import Octets
-from receipts.records import record
 from receipts.wire import MessageKind
 
 __all__ = ["ReceiveFlow", "ReceiveSettings"]
@@ -61,21 +57,6 @@ class ReceiveSettings:
     receipt_expiry: timedelta  # how long receipts and notices wait for a server (D8)
     capacity: Capacity = UNLIMITED  # of a mailbox that has none of its own
     lease: Lease
-
-
-@record(kw_only=True)
-class _Known:
-    """What storage says about an arrival, before anything is decided."""
-
-    boxes: Mapping[str, MailboxRef]  # by forward path
-    service_box: MailboxRef | None
-    processed: Mapping[str, ProcessedEnvelope]  # by forward path: where this envelope has come to an end before
-    had_before: Collection[str]  # forward paths that have had this very receipt
-    sent: Octets | None  # the original as we sealed it
-    policies: Mapping[int, OrdinaryPolicy]  # by mailbox id, for ordinary mail
-    message: CertifiedMessage | None  # of ours, in which another provider found a virus
-    sender_box: MailboxRef | None  # of its sender
-    authentication: Authentication | None = None  # of ordinary mail
 
 
 class ReceiveFlow:
@@ -124,11 +105,12 @@ class ReceiveFlow:
         inspection = await deliberate(size, lambda: self._inspector.inspect(arrival, at))
         if len(inspection.root.header.all("Received")) > MAX_RECEIVED_FIELDS:
             return Refused(Refusal.LOOP)
-        known = await self._storage.read(lambda connection: self._look_up(connection, inspection))
+        known = await self._storage.read(partial(self._look_up, inspection=inspection))
         found = CLEAN
         if self._screening is not None and self._is_news(inspection, known):
             found = await scan.of(inspection.message)
-            known = await self._reported(inspection, known) if found.reason is not None else known
+        if found.reason is not None:
+            known = await self._storage.read(partial(reported, inspection=inspection, known=known))
         if inspection.kind is ArrivalKind.ORDINARY_MAIL and found.scan is CLEAN.scan:
             known = await self._with_origin(inspection, known)
         decided = await deliberate(size * len(arrival.forward_paths), lambda: self._decide(inspection, known, found))
@@ -141,7 +123,11 @@ class ReceiveFlow:
             log.error("alarm", extra={"pec_msgid": entry.pec_msgid, "detail": entry.detail})
         return Taken()
 
-    async def _with_origin(self, inspection: Inspection, known: _Known) -> _Known:
+    def _look_up(self, connection: Connection, inspection: Inspection) -> Known:
+        address, ordinary = self._issuer.identity.service_address, self._settings.ordinary_mail
+        return look_up(connection, inspection, service_address=address, ordinary_mail=ordinary)
+
+    async def _with_origin(self, inspection: Inspection, known: Known) -> Known:
         """The same, with what the DNS says of the origin of ordinary mail; certified mail never waits for that."""
         arrival = inspection.arrival
         if self._authenticate is None or arrival.own or self._refusal(inspection, known):
@@ -150,63 +136,19 @@ class ReceiveFlow:
             known, authentication=await self._authenticate(arrival, inspection.message, inspection.root.header)
         )
 
-    def _look_up(self, connection: Connection, inspection: Inspection) -> _Known:
-        data, kind, paths = inspection.recognition.data, inspection.kind, inspection.arrival.forward_paths
-        processed: Mapping[str, ProcessedEnvelope] = {}
-        had_before: Collection[str] = ()
-        sent = service_box = message = sender_box = None
-        if data is not None and kind is ArrivalKind.TRANSPORT_ENVELOPE:
-            processed = received.processed(connection, inspection.provider.name, data.pec_msgid, paths)
-        elif data is not None and kind in (ArrivalKind.RECEIPT, ArrivalKind.SERVICE_RECEIPT):
-            had_before = received.known_receipts(connection, inspection.signed_sha256, paths)
-            if inspection.original is not None and inspection.message.size > LARGE:  # smaller ones share by their hash
-                ours = certified.find_message(connection, data.pec_msgid)
-                sent = None if ours is None else content.load(connection, ours.original_body_id)
-        if kind is ArrivalKind.SERVICE_RECEIPT:
-            service_box = accounts.mailbox_of(connection, self._issuer.identity.service_address)
-            if data is not None and inspection.recognition.kind is MessageKind.VIRUS:
-                message = certified.find_message(connection, data.pec_msgid)
-                sender_box = None if message is None else accounts.mailbox_of(connection, message.sender)
-        boxes = accounts.mailboxes_of(connection, paths)
-        return _Known(
-            boxes=boxes,
-            policies=self._policies(connection, boxes) if kind is ArrivalKind.ORDINARY_MAIL else {},
-            service_box=service_box,
-            processed=processed,
-            had_before=had_before,
-            sent=sent,
-            message=message,
-            sender_box=sender_box,
-        )
-
-    def _policies(self, connection: Connection, boxes: Mapping[str, MailboxRef]) -> Mapping[int, OrdinaryPolicy]:
-        own = policies.policies_of(connection, [box.id for box in boxes.values()])
-        return {
-            box.id: effective(own.get(box.id), self._settings.ordinary_mail, of_a_holder=box.kind is BoxKind.USER)
-            for box in boxes.values()
-        }
-
-    def _is_news(self, inspection: Inspection, known: _Known) -> bool:
+    def _is_news(self, inspection: Inspection, known: Known) -> bool:
         """Whether it must be scanned: not what is refused whatever it holds, nor what came before as it is (D4)."""
         if inspection.kind in (ArrivalKind.ORDINARY_MAIL, ArrivalKind.DAMAGED):
             return self._refusal(inspection, known) is None
         paths = inspection.arrival.forward_paths
-        return any(path not in known.had_before and not _is_repeated(inspection, known, path) for path in paths)
-
-    async def _reported(self, inspection: Inspection, known: _Known) -> _Known:
-        """The same, with those for whom these very bytes were reported before, though they are no receipt."""
-        if inspection.kind not in (ArrivalKind.TRANSPORT_ENVELOPE, ArrivalKind.DAMAGED):
-            return known
-        digest, paths = inspection.signed_sha256, inspection.arrival.forward_paths
-        before = await self._storage.read(lambda connection: received.known_receipts(connection, digest, paths))
-        return replace(known, had_before=before)
+        return any(path not in known.had_before and not known.is_repeated(inspection, path) for path in paths)
 
     async def _register_refusal(self, inspection: Inspection, found: Finding) -> None:
         assert found.reason is not None
         entry = entry_of_scan(inspection, inspection.arrival.forward_paths, f"{found.reason.english}; refused")
         await self._storage.write(lambda connection: register.append(connection, [entry]))
 
-    def _decide(self, inspection: Inspection, known: _Known, found: Finding) -> Taking | Refusal:
+    def _decide(self, inspection: Inspection, known: Known, found: Finding) -> Taking | Refusal:
         actions = DECISIONS[inspection.kind, found.scan]
         taking = Taking(
             inspection=inspection,
@@ -227,7 +169,7 @@ class ReceiveFlow:
             return self._envelope(taking, known)
         return self._receipt(taking, known)
 
-    def _refusal(self, inspection: Inspection, known: _Known) -> Refusal | None:
+    def _refusal(self, inspection: Inspection, known: Known) -> Refusal | None:
         """Why a message about which nothing is certified is not taken at all (D7, DP-06)."""
         if not known.boxes:
             return Refusal.UNKNOWN_RECIPIENT
@@ -240,7 +182,7 @@ class ReceiveFlow:
         full = any(is_full(box, size, capacity, certified=False) for box in taking)
         return Refusal.MAILBOX_FULL if full else None
 
-    def _uncertified(self, taking: Taking, known: _Known) -> Taking:
+    def _uncertified(self, taking: Taking, known: Known) -> Taking:
         inspection = taking.inspection
         if inspection.kind is ArrivalKind.DAMAGED:
             self._wrap(taking, known, taking.paths, incoming.BAD_FORMAT)
@@ -264,7 +206,7 @@ class ReceiveFlow:
         )
         return taking
 
-    def _envelope(self, taking: Taking, known: _Known) -> Taking | Refusal:
+    def _envelope(self, taking: Taking, known: Known) -> Taking | Refusal:
         """Sort the recipients: repeated, mis-addressed, right; each group gets what it is due."""
         inspection = taking.inspection
         right, wrong = self._sorted(taking, known)
@@ -290,7 +232,7 @@ class ReceiveFlow:
         taking.register_deviations()
         return taking
 
-    def _infected(self, taking: Taking, known: _Known, found: Fault) -> Taking | Refusal:
+    def _infected(self, taking: Taking, known: Known, found: Fault) -> Taking | Refusal:
         """Let nothing of it reach a mailbox, and tell the provider that signed it, once for each recipient."""
         inspection, right = taking.inspection, list[str]()
         suspects = taking.paths
@@ -325,7 +267,7 @@ class ReceiveFlow:
             taking.effects.register(entry_of_scan(inspection, again, REPEATED, Event.RECEPTION))
         return taking
 
-    def _sorted(self, taking: Taking, known: _Known) -> tuple[list[str], Mapping[Fault, list[str]]]:
+    def _sorted(self, taking: Taking, known: Known) -> tuple[list[str], Mapping[Fault, list[str]]]:
         """Forward paths that the envelope is right for, and the others by what is wrong (D1, D2, D4)."""
         inspection, data = taking.inspection, taking.data
         fault = incoming.transaction_fault(
@@ -340,7 +282,7 @@ class ReceiveFlow:
         wrong: dict[Fault, list[str]] = {}
         for path in taking.paths:
             seen = known.processed.get(path)
-            if seen is not None and _is_repeated(inspection, known, path):
+            if seen is not None and known.is_repeated(inspection, path):
                 taking.repeated.append(seen)
                 continue
             reason = fault or incoming.address_fault(data, path) or (incoming.OTHER_BYTES if seen else None)
@@ -350,7 +292,7 @@ class ReceiveFlow:
                 wrong.setdefault(reason, []).append(path)
         return right, wrong
 
-    def _receipt(self, taking: Taking, known: _Known) -> Taking:
+    def _receipt(self, taking: Taking, known: Known) -> Taking:
         inspection, service_box = taking.inspection, known.service_box
         if inspection.kind is ArrivalKind.SERVICE_RECEIPT and service_box is None:
             raise TemporaryError("there is no service mailbox; `ceralacca domain add` with its domain makes it")
@@ -363,7 +305,7 @@ class ReceiveFlow:
             taking.register(Event.RECEPTION, again, REPEATED)
         return taking
 
-    def _filed(self, taking: Taking, known: _Known, paths: Sequence[str], *, infected: bool = False) -> Filed:
+    def _filed(self, taking: Taking, known: Known, paths: Sequence[str], *, infected: bool = False) -> Filed:
         inspection = taking.inspection
         follows: Follows = nothing_follows
         if inspection.recognition.kind is MessageKind.VIRUS:
@@ -382,7 +324,7 @@ class ReceiveFlow:
             infected=infected,
         )
 
-    def _wrap(self, taking: Taking, known: _Known, paths: Sequence[str], reason: Fault) -> None:
+    def _wrap(self, taking: Taking, known: Known, paths: Sequence[str], reason: Fault) -> None:
         wrap_anomaly(
             taking.inspection,
             self._issuer,
@@ -397,9 +339,3 @@ class ReceiveFlow:
         return received_at_arrival(
             inspection.arrival.peer, by=self._settings.host, token=self._ids.token(), at=inspection.at
         )
-
-
-def _is_repeated(inspection: Inspection, known: _Known, path: str) -> bool:
-    """Whether this very envelope has reached its end for that forward path (D4)."""
-    seen = known.processed.get(path)
-    return seen is not None and seen.signed_sha256 == inspection.signed_sha256

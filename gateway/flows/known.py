@@ -1,0 +1,95 @@
+"""What storage says about an arrival, before anything is decided: plain reads, in one snapshot (D23)."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from gateway.flows.inspection import Inspection
+from gateway.flows.work import LARGE
+from gateway.points.authentication import Authentication
+from gateway.points.incoming import ArrivalKind
+from gateway.points.ordinary import Ordinary, OrdinaryPolicy, effective
+from gateway.storage import accounts, certified, content, policies, received
+from gateway.storage.accounts import BoxKind, MailboxRef
+from gateway.storage.certified import CertifiedMessage
+from gateway.storage.received import ProcessedEnvelope
+from receipts.octets import Octets
+from receipts.records import record
+from receipts.wire import MessageKind
+
+__all__ = ["Known", "look_up", "reported"]
+
+
+@record(kw_only=True)
+class Known:
+    """What is known of an arrival; ``authentication`` is what the DNS adds."""
+
+    boxes: Mapping[str, MailboxRef]  # by forward path
+    service_box: MailboxRef | None
+    processed: Mapping[str, ProcessedEnvelope]  # by forward path: where this envelope has come to an end before
+    had_before: Collection[str]  # forward paths that have had this very receipt
+    sent: Octets | None  # the original as we sealed it
+    policies: Mapping[int, OrdinaryPolicy]  # by mailbox id, for ordinary mail
+    message: CertifiedMessage | None  # of ours, in which another provider found a virus
+    sender_box: MailboxRef | None  # of its sender
+    authentication: Authentication | None = None  # of ordinary mail
+
+    def is_repeated(self, inspection: Inspection, path: str) -> bool:
+        """Whether this very envelope has reached its end for that forward path (D4)."""
+        seen = self.processed.get(path)
+        return seen is not None and seen.signed_sha256 == inspection.signed_sha256
+
+
+def look_up(connection: Connection, inspection: Inspection, *, service_address: str, ordinary_mail: Ordinary) -> Known:
+    """Look up what decides on this kind of arrival, and nothing else.
+
+    Args:
+        service_address: ours.
+        ordinary_mail: what boxes do with ordinary mail that say nothing of their own.
+    """
+    data, kind, paths = inspection.recognition.data, inspection.kind, inspection.arrival.forward_paths
+    processed: Mapping[str, ProcessedEnvelope] = {}
+    had_before: Collection[str] = ()
+    sent = service_box = message = sender_box = None
+    if data is not None and kind is ArrivalKind.TRANSPORT_ENVELOPE:
+        processed = received.processed(connection, inspection.provider.name, data.pec_msgid, paths)
+    elif data is not None and kind in (ArrivalKind.RECEIPT, ArrivalKind.SERVICE_RECEIPT):
+        had_before = received.known_receipts(connection, inspection.signed_sha256, paths)
+        if inspection.original is not None and inspection.message.size > LARGE:  # smaller ones share by their hash
+            ours = certified.find_message(connection, data.pec_msgid)
+            sent = None if ours is None else content.load(connection, ours.original_body_id)
+    if kind is ArrivalKind.SERVICE_RECEIPT:
+        service_box = accounts.mailbox_of(connection, service_address)
+        if data is not None and inspection.recognition.kind is MessageKind.VIRUS:
+            message = certified.find_message(connection, data.pec_msgid)
+            sender_box = None if message is None else accounts.mailbox_of(connection, message.sender)
+    boxes = accounts.mailboxes_of(connection, paths)
+    return Known(
+        boxes=boxes,
+        policies=_policies(connection, boxes, ordinary_mail) if kind is ArrivalKind.ORDINARY_MAIL else {},
+        service_box=service_box,
+        processed=processed,
+        had_before=had_before,
+        sent=sent,
+        message=message,
+        sender_box=sender_box,
+    )
+
+
+def reported(connection: Connection, inspection: Inspection, known: Known) -> Known:
+    """The same, with those for whom the virus in these very bytes was reported before, though they are no receipt."""
+    if inspection.kind not in (ArrivalKind.TRANSPORT_ENVELOPE, ArrivalKind.DAMAGED):
+        return known
+    paths = inspection.arrival.forward_paths
+    return replace(known, had_before=received.known_receipts(connection, inspection.signed_sha256, paths))
+
+
+def _policies(
+    connection: Connection, boxes: Mapping[str, MailboxRef], ordinary_mail: Ordinary
+) -> Mapping[int, OrdinaryPolicy]:
+    own = policies.policies_of(connection, [box.id for box in boxes.values()])
+    return {
+        box.id: effective(own.get(box.id), ordinary_mail, of_a_holder=box.kind is BoxKind.USER)
+        for box in boxes.values()
+    }
