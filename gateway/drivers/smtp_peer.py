@@ -34,7 +34,7 @@ class ClientLimits:
     connections_per_peer: int = 8
     connections_total: int = 256
     window_messages: int = 16  # in flight on one connection to a peer with CHUNKING
-    window_bytes: int = 1_000_000
+    window_bytes: int = 4_000_000
     connection_age_seconds: float = 300.0
     failure_memory_seconds: float = 2.0  # for so long a peer that could not be reached is not asked again
     timeouts: Timeouts = field(default_factory=Timeouts)

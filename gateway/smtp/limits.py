@@ -12,7 +12,7 @@ class Limits:
     max_message_bytes: int = 100 * MB  # announced as SIZE; more: 552 (D14)
     max_recipients: int = 500  # of one message; more: 452 (D14)
     max_in_flight_bytes: int = 256 * MB  # of messages taken in at the same time by the process; more: 452
-    memory_bytes: int = 1 * MB  # of one message; more goes through the sink (D20)
+    memory_bytes: int = 2 * MB  # of one message; more goes through the sink (D20)
 
     max_connections: int = 1_000  # to one server; more: 421
     max_connections_per_address: int = 50
