@@ -23,7 +23,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {  # name: where it is, first line of 
         "gateway.commands.bench:bench",
         "Measure certified flows a second: two providers with production defaults, and a generator beside them.",
     ),
-    "domain": ("gateway.commands.domain:app", "Add and list the mail domains of this provider."),
+    "domain": (
+        "gateway.commands.domain:app",
+        "Add and list the mail domains of this provider, their DKIM keys and DNS records.",
+    ),
     "account": ("gateway.commands.account:app", "Add accounts, set passwords, give devices passwords of their own."),
     "export": (
         "gateway.commands.take_away:export",

@@ -63,6 +63,7 @@ __all__ = [
     "index_fetch",
     "mail_servers",
     "mailbox_limits",
+    "notice_address",
     "receive_settings",
     "relay_settings",
     "revocation_ask",
@@ -184,7 +185,7 @@ def receive_settings(settings: Settings, lease: Lease) -> ReceiveSettings:
     return ReceiveSettings(
         host=settings.provider.domain,
         ordinary_mail=Ordinary(policy.ordinary_mail),
-        notice_address=settings.policy.notice_address or f"postmaster@{settings.provider.domain}",
+        notice_address=notice_address(settings),
         authserv_id=authserv_id(settings),
         max_envelope_age=timedelta(hours=policy.max_envelope_age_hours),
         max_envelope_ahead=timedelta(minutes=policy.max_envelope_ahead_minutes),
@@ -205,6 +206,10 @@ def authenticate(settings: Settings) -> Authenticate | None:
 
 def authserv_id(settings: Settings) -> str:
     return settings.authentication.authserv_id or settings.provider.domain
+
+
+def notice_address(settings: Settings) -> str:
+    return settings.policy.notice_address or f"postmaster@{settings.provider.domain}"
 
 
 def dkim_signer(settings: Settings) -> DkimSigner | None:

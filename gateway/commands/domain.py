@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from config.settings import Settings
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption, settings_or_exit
+from gateway.commands.domains.dkim import dkim, dns
 from gateway.commands.names import displayed, given_domain, refuse
 from gateway.storage import accounts
 from gateway.storage.accounts import AccountRefused, BoxKind, NewAccount
@@ -21,7 +22,14 @@ from receipts.identifiers import domain_of
 
 __all__ = ["app", "opened", "refuse", "shown"]
 
-app = typer.Typer(help="Add and list the mail domains of this provider.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Add and list the mail domains of this provider, their DKIM keys and DNS records.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+app.command()(dkim)
+app.command()(dns)
 
 NO_STORAGE = 3  # exit code
 

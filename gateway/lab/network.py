@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 from sqlalchemy import Connection
 
+from gateway.drivers.dkim_keys import DkimKeys
 from gateway.drivers.passwords import hash_password
 from gateway.lab.authority import Authority
 from gateway.lab.clamd import CLAMD_SOCKET
@@ -152,6 +153,7 @@ def prepare(
         if timestamps is not None:
             configuration += f'\n[legal_register]\ntsa_urls = ["{timestamps}"]\ntsa_ca_file = "{layout.ca_file}"\n'
         write_private(files.config, configuration.encode())
+        _dkim_key(files, provider)
         _populate(url, provider)
     _publish_index(layout, plan, authority)
     if client_certificates and not layout.client_key.exists():
@@ -201,6 +203,13 @@ def _signing_key(authority: Authority, files: ProviderFiles, provider: ProviderP
         write_public(files.signing_certificate, issued.pem)
         write_private(files.signing_key, issued.key_pem)
     write_public(files.chain, authority.email_ca.pem)
+
+
+def _dkim_key(files: ProviderFiles, provider: ProviderPlan) -> None:
+    """What mail to mail.example is signed with; nobody publishes it."""
+    keys = DkimKeys(files.folder / "dkim")
+    if not keys.selectors(provider.domain):
+        keys.make(provider.domain, "lab")
 
 
 def _publish_index(layout: Layout, plan: LabPlan, authority: Authority) -> None:
@@ -309,6 +318,9 @@ ca_file = "{layout.ca_file}"
 
 [index]
 {index}
+
+[dkim]
+folder = "{files.folder}/dkim"
 
 [storage]
 url = "{url}"
