@@ -24,12 +24,10 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def ceralacca(tmp_path: Path, sqlite_url: str) -> Run:
+def ceralacca(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     config = tmp_path / "gateway.toml"
-    lines = example_toml().splitlines()
-    config.write_text(
-        "\n".join(f'url = "{sqlite_url}"' if line.lstrip("# ").startswith("url = ") else line for line in lines)
-    )
+    config.write_text(example_toml())
+    monkeypatch.setenv("CERALACCA_STORAGE__URL", sqlite_url)
     return lambda *arguments: CliRunner().invoke(app, ["alarms", *arguments, "--config", str(config)])
 
 

@@ -20,9 +20,8 @@ ANNA = "anna@alfa.example"
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The command, on a storage with a domain and an account."""
     file = tmp_path / "gateway.toml"
-    url = f'url = "sqlite:///{tmp_path}/ceralacca.sqlite"'
-    lines = example_toml().splitlines()
-    file.write_text("\n".join(url if line.lstrip("# ").startswith("url = ") else line for line in lines))
+    file.write_text(example_toml())
+    monkeypatch.setenv("CERALACCA_STORAGE__URL", f"sqlite:///{tmp_path}/ceralacca.sqlite")
     monkeypatch.setenv("CERALACCA_PROVIDER__DOMAIN", "alfa.example")
     monkeypatch.setenv("CERALACCA_PROVIDER__SERVICE_ADDRESS", "posta-certificata@alfa.example")
 
