@@ -15,7 +15,7 @@ from tests import postgresql, scanner
 
 __all__: list[str] = []
 
-WITH_LABS = ("tests/lab/", "tests/foreign/", "tests/hostile/", "tests/reliability/")
+WITH_LABS = ("tests/clients/", "tests/lab/", "tests/foreign/", "tests/hostile/", "tests/reliability/")
 
 settings.register_profile("tests", deadline=None)  # a busy machine is no failure
 settings.load_profile("tests")
