@@ -24,6 +24,9 @@ SAMPLES: Mapping[str, str | int] = {  # values for what has no default, by the d
     "signing.certificate_file": "signing.pem",
     "signing.chain_file": "signing-chain.pem",
     "signing.password_file": "signing.password",
+    "signing.token_module": "/usr/lib/softhsm/libsofthsm2.so",
+    "signing.token_label": "pec",
+    "signing.token_key": "sign",
     "trust.ca_file": "roots.pem",
     "index.file": "index.ldif.p7m",
     "index.signer_ca_file": "index-ca.pem",
@@ -53,7 +56,7 @@ SAMPLES: Mapping[str, str | int] = {  # values for what has no default, by the d
     "legal_register.tsa_ca_file": "tsa-ca.pem",
     "log.file": "/var/log/ceralacca/gateway.log",
 }
-SHOWN_BY_DEFAULT = frozenset({"signing.certificate_file"})  # what most installations need to set
+SHOWN_BY_DEFAULT = frozenset({"signing.key_file", "signing.certificate_file"})  # what most installations need to set
 
 HEADER = """\
 # Configuration of one Ceralacca provider.

@@ -112,10 +112,11 @@ class TlsSettings(Section):
 
 
 class SigningSettings(Section):
-    """The provider's signing key, which seals every receipt and envelope."""
+    """The provider's signing key, which seals every receipt and envelope: in a file, or on a PKCS#11 token."""
 
-    key_file: LocalPath
-    """PEM or PKCS#12 file with the private key; nobody but its owner may read it."""
+    key_file: LocalPath | None = None
+    """PEM or PKCS#12 file with the private key; nobody but its owner may read it.
+    Not used when there is a token."""
 
     certificate_file: LocalPath | None = None
     """PEM file with its certificate. Left out: the certificate is in the key file."""
@@ -125,7 +126,26 @@ class SigningSettings(Section):
     They travel inside every signature. Left out: those in the key file."""
 
     password_file: LocalPath | None = None
-    """File whose first line is the password of the key file. Left out: the key is not encrypted."""
+    """File whose first line is the password of the key file, or the PIN of the token.
+    Left out: the key is not encrypted."""
+
+    token_module: LocalPath | None = None
+    """Library that speaks PKCS#11 with the token (hardware module, smart card) that has the key."""
+
+    token_label: str | None = None
+    """Label of the token."""
+
+    token_key: str | None = None
+    """Label of the private key on it."""
+
+    @model_validator(mode="after")
+    def _key_somewhere(self) -> Self:
+        needed = (self.token_label, self.token_key, self.certificate_file, self.password_file)
+        if self.token_module is not None and None in needed:
+            raise ValueError("a token needs token_label, token_key, certificate_file and password_file (its PIN)")
+        if self.token_module is None and self.key_file is None:
+            raise ValueError("key_file is missing, or token_module for a key on a token")
+        return self
 
 
 class TrustSettings(Section):

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import make_url
 
@@ -21,6 +22,7 @@ from gateway.drivers.resolver import Route, RouteTable
 from gateway.drivers.signers import load_signer
 from gateway.drivers.sntp import SntpServer
 from gateway.drivers.tls import TlsPolicy, client_with_certificate
+from gateway.drivers.token_signer import Token, TokenSigner
 from gateway.flows.alarms import Bell
 from gateway.flows.authenticate import Authenticate
 from gateway.flows.certificate_paths import Question
@@ -91,7 +93,26 @@ def signer(settings: Settings) -> Signer:
     """Raises KeyRefused if key, password and certificates are not there or do not fit."""
     signing = settings.signing
     password = None if signing.password_file is None else _password(signing.password_file)
+    if signing.token_module is not None:
+        return _token_signer(settings, password or b"")
+    assert signing.key_file is not None  # as the settings ask
     return load_signer(signing.key_file, signing.certificate_file, signing.chain_file, password)
+
+
+def _token_signer(settings: Settings, pin: bytes) -> Signer:
+    signing = settings.signing
+    assert signing.certificate_file is not None  # as the settings ask
+    certificate, *chain = load_certificates(signing.certificate_file)
+    if signing.chain_file is not None:
+        chain = load_certificates(signing.chain_file)
+    elliptic = isinstance(certificate.public_key(), ec.EllipticCurvePublicKey)
+    token = Token(
+        module=str(signing.token_module),
+        label=signing.token_label or "",
+        key=signing.token_key or "",
+        elliptic=elliptic,
+    )
+    return TokenSigner(token, pin.decode("utf-8", "replace"), certificate, tuple(chain))
 
 
 def _password(file: Path) -> bytes:

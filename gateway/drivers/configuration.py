@@ -52,6 +52,7 @@ def file_faults(settings: Settings) -> Iterator[Fault]:
     }
     plain = {
         "signing.certificate_file": signing.certificate_file,
+        "signing.token_module": signing.token_module,
         "signing.chain_file": signing.chain_file,
         "tls.certificate_file": settings.tls.certificate_file,
         "trust.ca_file": settings.trust.ca_file,

@@ -11,7 +11,7 @@ from gateway.drivers.keyfiles import KeyRefused, PrivateKey, load_certificates, 
 from providers.sealing import SignatureAlgorithm
 from receipts.errors import SigningUnavailable
 
-__all__ = ["KeyRefused", "SoftwareSigner", "load_signer", "same_key"]
+__all__ = ["KeyRefused", "SoftwareSigner", "address_of", "issuers_of", "load_signer", "same_key"]
 
 
 class SoftwareSigner:
@@ -27,12 +27,11 @@ class SoftwareSigner:
     def __init__(self, key: PrivateKey, certificate: x509.Certificate, chain: tuple[x509.Certificate, ...]) -> None:
         if not same_key(key, certificate):
             raise KeyRefused("the certificate is over another key")
-        issuers = dict.fromkeys(each for each in chain if each.subject != each.issuer and each != certificate)
         self._key = key
         self._algorithm = _algorithm(key)
-        self._address = _address(certificate)
+        self._address = address_of(certificate)
         self._certificate = certificate.public_bytes(Encoding.DER)
-        self._chain = tuple(issuer.public_bytes(Encoding.DER) for issuer in issuers)
+        self._chain = issuers_of(certificate, chain)
 
     @property
     def certificate(self) -> bytes:
@@ -104,7 +103,14 @@ def _algorithm(key: PrivateKey) -> SignatureAlgorithm:
     return SignatureAlgorithm.ECDSA_SHA256
 
 
-def _address(certificate: x509.Certificate) -> str:
+def issuers_of(certificate: x509.Certificate, chain: tuple[x509.Certificate, ...]) -> tuple[bytes, ...]:
+    """DER of the chain as it travels inside signatures: each once, no root, not the certificate itself."""
+    issuers = dict.fromkeys(each for each in chain if each.subject != each.issuer and each != certificate)
+    return tuple(issuer.public_bytes(Encoding.DER) for issuer in issuers)
+
+
+def address_of(certificate: x509.Certificate) -> str:
+    """The first mail address in it. Raises KeyRefused if there is none."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError) as error:
