@@ -335,6 +335,7 @@ async def test_an_account_is_used_by_the_protocols_it_allows_and_only_the_holder
 @pytest.mark.parametrize(
     ("password", "who"),
     [(PASSWORD, SignInFailure.NEEDS_DEVICE), (DEVICE.secret, ANNA), ("sbagliata", SignInFailure.WRONG)],
+    ids=["chosen", "of a device", "wrong"],
 )
 async def test_a_right_password_that_should_be_a_devices_is_told_so(
     book: Book, clock: FakeClock, password: str, who: Holder | SignInFailure
