@@ -1,23 +1,23 @@
 """A decided submission: what will be kept of it, and the facts that must still hold when it is (D23)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from gateway.flows.effects import Effects, Lease, Leased, stored_form
-from gateway.flows.entries import emission, entry_about
+from gateway.flows.entries import REPEATED, emission, entry_about
 from gateway.flows.issue import Identity, Issued
 from gateway.flows.outcomes import Accepted, NotAccepted, Submission, SubmitOutcome
 from gateway.points.marks import Mark
 from gateway.points.tracking import RecipientState
-from gateway.storage import appends, certified
+from gateway.storage import appends, certified, register
 from gateway.storage.certified import NewCertifiedMessage, NewRecipient
 from gateway.storage.errors import Conflict
 from gateway.storage.mailboxes import Folder, sent_token
 from gateway.storage.quarantine import NewQuarantined
-from gateway.storage.register import Event
+from gateway.storage.register import Event, RegisterEntry
 from providers.directory import Directory
 from receipts.facts import CertificationData, Recipient
 from receipts.identifiers import address_key, domain_of
@@ -129,6 +129,7 @@ class Draft:
         since = at - REPEATED_WITHIN
         earlier = certified.find_submission(connection, holder.account_id, self.digest, since)
         if earlier is not None:
+            register.append(connection, [self._repeated(earlier)])
             return _outcome_of(connection, earlier), ()
         kept = self.effects.perform(connection, self.lease, without=self._kept_by_client(connection, there.appended))
         certified.record_submission(connection, holder.account_id, self.digest, self.facts.pec_msgid, at, since)
@@ -143,6 +144,17 @@ class Draft:
         marks = Mark.CERTIFIED | Mark.ACCEPTED
         taken = appends.become_sent(connection, self.submission.holder.mailbox_id, appended, pec_msgid, marks)
         return sent_token(pec_msgid) if taken else None
+
+    def _repeated(self, pec_msgid: str) -> RegisterEntry:
+        """That the holder handed the same message in again, which makes nothing new (D4)."""
+        return entry_about(
+            replace(self.facts, pec_msgid=pec_msgid),
+            Event.SUBMISSION,
+            at=self.facts.at,
+            provider=self.identity.name,
+            account=self.submission.holder.address,
+            detail=REPEATED,
+        )
 
     def _message(self, body_id: Callable[[Octets], int]) -> NewCertifiedMessage:
         primary = {address_key(address) for address in self.original.to}

@@ -7,7 +7,9 @@ from gateway.flows.issue import Issued
 from gateway.storage.register import Event, RegisterEntry
 from receipts.facts import CertificationData
 
-__all__ = ["emission", "entry_about"]
+__all__ = ["REPEATED", "emission", "entry_about"]
+
+REPEATED = "it came before: nothing is done again"
 
 
 def entry_about(

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from gateway.drivers.sources import Clock, Ids
 from gateway.flows.authenticate import Authenticate
 from gateway.flows.effects import Effects, Handover, Lease
+from gateway.flows.entries import REPEATED
 from gateway.flows.fullness import is_full
 from gateway.flows.inspection import Inspection, Inspector
 from gateway.flows.issue import Issuer
@@ -43,7 +44,6 @@ __all__ = ["ReceiveFlow", "ReceiveSettings"]
 log = logging.getLogger(__name__)
 
 MAX_RECEIVED_FIELDS = 50  # D8
-REPEATED = "it came before: nothing is done again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

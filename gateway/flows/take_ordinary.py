@@ -16,6 +16,7 @@ from gateway.points.ordinary import OrdinaryPolicy, may_forward
 from gateway.storage.accounts import BoxKind, MailboxRef
 from gateway.storage.mailboxes import ORDINARY
 from gateway.storage.register import Event
+from receipts.identifiers import domain_of
 from receipts.octets import Octets
 
 __all__ = ["OrdinaryTerms", "take_ordinary"]
@@ -107,6 +108,7 @@ def _forward(
             continue
         message = None
         while message is None:
+            token = terms.ids.token()
             message = forwarded(
                 wrapped.message,
                 at=inspection.at,
@@ -114,7 +116,7 @@ def _forward(
                 box=box.address,
                 to=to,
                 subject=said.subject,
-                token=terms.ids.token(),
+                token=token,
             )
         effects.send(
             message,
@@ -125,4 +127,5 @@ def _forward(
             about=None,
             expires_at=inspection.at + terms.expiry,
         )
-        effects.register(said.entry(Event.EMISSION, (box.address,), detail=f"forwarded to {to}"))
+        made = f"{token}@{domain_of(terms.notice_address)}"
+        effects.register(said.entry(Event.EMISSION, (box.address,), related=made, detail=f"forwarded to {to}"))

@@ -144,7 +144,7 @@ class Undeliverable:
         """RFC 3464, to the sender by way of the receive flow, like all ordinary mail: so it waits in the outbox."""
         effects = Effects(at=self._clock.now(), ids=self._ids)
         identity = self._issuer.identity
-        explained = reason(outcome.status, identity.name)
+        explained, token = reason(outcome.status, identity.name), self._ids.token()
         notification = bounce(
             message,
             at=effects.at,
@@ -156,7 +156,7 @@ class Undeliverable:
             explanation=(explained.italian, explained.english),
             diagnostic=said(outcome),
             arrived=row.created_at,
-            token=self._ids.token(),
+            token=token,
         )
         effects.send(
             notification,
@@ -167,7 +167,8 @@ class Undeliverable:
             about=None,
             expires_at=None,
         )
-        effects.register(entry(Event.FAILURE, row, effects.at, self._issuer.identity.name, said(outcome)))
+        made = (f"{token}@{identity.domain}",)
+        effects.register(entry(Event.FAILURE, row, effects.at, identity.name, said(outcome), made))
         await self._end(row, effects)
 
     async def _end(self, row: OutboxRow, effects: Effects) -> None:

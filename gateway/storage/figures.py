@@ -14,7 +14,6 @@ from receipts.wire import MessageKind
 
 __all__ = ["Figures", "figures", "first_event"]
 
-COUNTED: Final = (Event.SUBMISSION, Event.REFUSAL)
 BY_KIND: Final = (Event.RECEPTION, Event.DELIVERY, Event.FAILURE, Event.EMISSION)
 KINDS: Final = tuple(kind.value for kind in MessageKind)
 
@@ -35,7 +34,8 @@ def figures(connection: Connection, since: datetime, until: datetime) -> Figures
     """Count what happened from ``since`` on and before ``until``."""
     within = register.c.at >= micros(since), register.c.at < micros(until)
     kinds = and_(register.c.event.in_([event.value for event in BY_KIND]), register.c.detail.in_(KINDS))
-    counted = or_(register.c.event.in_([event.value for event in COUNTED]), kinds)
+    sent = and_(register.c.event == Event.SUBMISSION.value, register.c.detail.is_(None))  # not what came again
+    counted = or_(sent, register.c.event == Event.REFUSAL.value, kinds)
     kind = case((register.c.detail.in_(KINDS), register.c.detail), else_="").label("kind")
     query = (
         select(register.c.event, kind, func.count()).where(*within, counted).group_by(register.c.event, text("kind"))

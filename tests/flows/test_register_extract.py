@@ -245,6 +245,7 @@ class TestFigures:
         rows = [
             entry(midnight - timedelta(microseconds=1), 1),
             entry(midnight, 2),
+            entry(midnight, 2, detail="it came before: nothing is done again"),
             entry(midnight, 2, event=Event.EMISSION, detail="acceptance"),
             entry(midnight, 2, event=Event.EMISSION, detail="envelope"),
             entry(midnight, 3, event=Event.REFUSAL, detail="Bcc"),

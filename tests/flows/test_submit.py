@@ -275,7 +275,9 @@ class TestTheSameSubmissionAgain:
         alfa.clock.pass_(hours=23, minutes=59)
         again = await alfa.hand_in(original(ALL), *(path.upper() for path in reversed(ALL)))
         assert again == first
-        assert (len(alfa.outbox()), len(alfa.mailbox("anna")), alfa.register()) == before
+        *rows, repeated = alfa.register()
+        assert (len(alfa.outbox()), len(alfa.mailbox("anna")), rows) == before
+        assert (repeated.event, repeated.pec_msgid, repeated.related) == ("submission", first.pec_msgid, ())
 
     async def test_is_told_again_that_it_was_not_accepted(self, alfa: Provider) -> None:
         first = await alfa.hand_in(original(), "nascosto@beta.example")
@@ -326,7 +328,8 @@ class TestTheSameSubmissionAgain:
         assert len(set(outcomes)) == 1
         assert len(alfa.outbox()) == len(ALL)
         assert alfa.kinds("anna") == ["acceptance", "sent"]
-        assert [event for event, _ in alfa.events()] == ["submission", "emission", "emission"]
+        again = [detail for event, detail in alfa.events() if event == "submission"]
+        assert again == [None, *["it came before: nothing is done again"] * 5]
 
 
 @pytest.mark.req("AP-02")
