@@ -13,6 +13,7 @@ PARTS = {
     "gateway.commands.box",
     "gateway.commands.names",
     "gateway.commands.policy",
+    "gateway.commands.rule",
     "gateway.commands.samples",
     "gateway.commands.sign_in",
     "gateway.commands.tour",

@@ -12,6 +12,7 @@ from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
 from gateway.commands.domain import opened, refuse, shown
 from gateway.commands.names import displayed, given_address
 from gateway.commands.policy import policy
+from gateway.commands.rule import rule
 from gateway.commands.sign_in import access, known, list_devices
 from gateway.drivers.passwords import hash_password, new_device
 from gateway.drivers.sources import RandomIds
@@ -30,6 +31,7 @@ app.command()(quota)
 app.command("usage")(usage_)
 app.command()(receipts)
 app.command()(notice)
+app.add_typer(rule, name="rule")
 app.command("access")(access)
 app.command("devices")(list_devices)
 

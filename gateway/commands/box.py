@@ -18,7 +18,7 @@ from gateway.storage import accounts, usage
 from gateway.storage.accounts import BoxKind, MailboxRef
 from gateway.storage.usage import Usage
 
-__all__ = ["notice", "quota", "receipts", "usage_"]
+__all__ = ["box_of", "given_size", "notice", "quota", "receipts", "usage_"]
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="An address of the box.")]
 UNITS = {"": 1, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
@@ -40,11 +40,11 @@ def quota(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Show or set how much a box holds."""
-    chosen = None if size is None else _given_size(size)
+    chosen = None if size is None else given_size(size)
     with opened(config) as (settings, storage):
 
         def transaction(connection: Connection) -> Usage:
-            box = _box(connection, address)
+            box = box_of(connection, address)
             if size is not None:
                 usage.set_quota(connection, box.id, chosen)
             return _usage(connection, box)
@@ -69,7 +69,7 @@ def usage_(
                 users = [one for one in accounts.list_accounts(connection) if one.kind is BoxKind.USER]
                 found = [usage.usage_of(connection, one.mailbox_id) for one in users]
             else:
-                found = [_usage(connection, _box(connection, address))]
+                found = [_usage(connection, box_of(connection, address))]
             lines: list[str] = []
             for one in found:
                 if one is None:
@@ -96,7 +96,7 @@ def receipts(
     with opened(config) as (_, storage):
 
         def transaction(connection: Connection) -> Usage:
-            box = _box(connection, address)
+            box = box_of(connection, address)
             if where is not None:
                 usage.set_receipts_in_inbox(connection, box.id, where is Where.INBOX)
             return _usage(connection, box)
@@ -115,7 +115,7 @@ def notice(
     with opened(config) as (_, storage):
 
         def transaction(connection: Connection) -> Usage:
-            box = _box(connection, address)
+            box = box_of(connection, address)
             if to is not None:
                 usage.set_notice_address(connection, box.id, other)
             return _usage(connection, box)
@@ -124,7 +124,8 @@ def notice(
     typer.echo(f"{found.address}: {found.notice_address or 'no notice address'}")
 
 
-def _given_size(size: str) -> int | None:
+def given_size(size: str) -> int | None:
+    """A size in bytes; 0 for `none`, None for `default`."""
     if size in {"none", "default"}:
         return 0 if size == "none" else None
     match = re.fullmatch(r"([0-9]{1,15})\s?(KB|MB|GB)?", size.strip().upper())
@@ -134,7 +135,8 @@ def _given_size(size: str) -> int | None:
     return given
 
 
-def _box(connection: Connection, address: str) -> MailboxRef:
+def box_of(connection: Connection, address: str) -> MailboxRef:
+    """The box of a holder. Raises AccountRefused if there is none."""
     box = accounts.mailbox_of(connection, given_address(address))
     if box is None:
         raise accounts.AccountRefused(f"{address}: no such mailbox")

@@ -3,8 +3,8 @@
 Flows decide and issue first; only then, with every byte at hand, the effects are performed as statements (D23).
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -134,6 +134,15 @@ class Effects:
                 most=most,
             )
         )
+
+    def filings_into(self, mailbox_ids: Collection[int]) -> list["_Filing"]:
+        """What is filed in these mailboxes by now."""
+        return [filing for filing in self._filings if filing.mailbox_id in mailbox_ids]
+
+    def refile(self, filing: "_Filing", *, folder: str | None, flags: int) -> None:
+        """File a message in another folder, if one is named, and with more marks."""
+        at = next(number for number, one in enumerate(self._filings) if one is filing)
+        self._filings[at] = replace(filing, folder=folder or filing.folder, flags=filing.flags | flags)
 
     def send(
         self,

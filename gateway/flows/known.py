@@ -1,7 +1,8 @@
 """What storage says about an arrival, before anything is decided: plain reads, in one snapshot (D23)."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import field, replace
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -10,7 +11,8 @@ from gateway.flows.work import LARGE
 from gateway.points.authentication import Authentication
 from gateway.points.incoming import ArrivalKind
 from gateway.points.ordinary import Ordinary, OrdinaryPolicy, effective
-from gateway.storage import accounts, certified, content, policies, received
+from gateway.points.rules import Rule
+from gateway.storage import accounts, certified, content, policies, received, rules, usage
 from gateway.storage.accounts import BoxKind, MailboxRef
 from gateway.storage.certified import CertifiedMessage
 from gateway.storage.received import ProcessedEnvelope
@@ -34,6 +36,8 @@ class Known:
     message: CertifiedMessage | None  # of ours, in which another provider found a virus
     sender_box: MailboxRef | None  # of its sender
     authentication: Authentication | None = None  # of ordinary mail
+    rules: Mapping[int, Sequence[Rule]] = field(default_factory=dict, hash=False)  # by mailbox id, where there are any
+    notice_addresses: Mapping[int, str] = field(default_factory=dict, hash=False)  # of those mailboxes
 
     def is_repeated(self, inspection: Inspection, path: str) -> bool:
         """Whether this very envelope has reached its end for that forward path (D4)."""
@@ -74,6 +78,7 @@ def look_up(connection: Connection, inspection: Inspection, *, service_address: 
         sent=sent,
         message=message,
         sender_box=sender_box,
+        **_ruled(connection, boxes),
     )
 
 
@@ -83,6 +88,18 @@ def reported(connection: Connection, inspection: Inspection, known: Known) -> Kn
         return known
     paths = inspection.arrival.forward_paths
     return replace(known, had_before=received.known_receipts(connection, inspection.signed_sha256, paths))
+
+
+def _ruled(connection: Connection, boxes: Mapping[str, MailboxRef]) -> dict[str, Any]:
+    """Rules and notice addresses of the boxes that have rules; for others nothing is asked."""
+    ruled = {box.id for box in boxes.values() if box.has_rules}
+    if not ruled:
+        return {}
+    found = (usage.usage_of(connection, mailbox_id) for mailbox_id in ruled)
+    return {
+        "rules": rules.rules_of(connection, ruled),
+        "notice_addresses": {one.mailbox_id: one.notice_address for one in found if one and one.notice_address},
+    }
 
 
 def _policies(

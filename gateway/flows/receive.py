@@ -17,6 +17,7 @@ from gateway.flows.inspection import Inspection, Inspector
 from gateway.flows.issue import Issuer
 from gateway.flows.known import Known, look_up, reported
 from gateway.flows.outcomes import Arrival, ReceiveOutcome, Refusal, Refused, Taken
+from gateway.flows.ruling import Rulings, follow_rules
 from gateway.flows.screening import OneScan, Screening
 from gateway.flows.take_anomaly import wrap_anomaly
 from gateway.flows.take_envelope import answer_envelope, isolate_envelope
@@ -113,7 +114,7 @@ class ReceiveFlow:
             known = await self._storage.read(partial(reported, inspection=inspection, known=known))
         if inspection.kind is ArrivalKind.ORDINARY_MAIL and found.scan is CLEAN.scan:
             known = await self._with_origin(inspection, known)
-        decided = await deliberate(size * len(arrival.forward_paths), lambda: self._decide(inspection, known, found))
+        decided = await deliberate(size * len(arrival.forward_paths), lambda: self._ruled(inspection, known, found))
         if decided is Refusal.INFECTED:
             await self._register_refusal(inspection, found)
         if isinstance(decided, Refusal):
@@ -147,6 +148,22 @@ class ReceiveFlow:
         assert found.reason is not None
         entry = entry_of_scan(inspection, inspection.arrival.forward_paths, f"{found.reason.english}; refused")
         await self._storage.write(lambda connection: register.append(connection, [entry]))
+
+    def _ruled(self, inspection: Inspection, known: Known, found: Finding) -> Taking | Refusal:
+        """What is decided, and done with it as the rules of its boxes say."""
+        decided = self._decide(inspection, known, found)
+        if known.rules and found.reason is None and isinstance(decided, Taking):
+            rulings = Rulings(
+                rules=known.rules,
+                notice_addresses=known.notice_addresses,
+                forwarded=[id_ for id_, policy in known.policies.items() if policy.forward_to is not None],
+                ids=self._ids,
+                notice_address=self._settings.notice_address,
+                expiry=self._settings.receipt_expiry,
+                is_certified=self._inspector.is_certified,
+            )
+            follow_rules(inspection, decided.effects, known.boxes, rulings)
+        return decided
 
     def _decide(self, inspection: Inspection, known: Known, found: Finding) -> Taking | Refusal:
         actions = DECISIONS[inspection.kind, found.scan]

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, exists, select, update
 
-from gateway.points.box import FIRST_FOLDERS, RECEIPTS, counts
+from gateway.points.box import FIRST_FOLDERS, RECEIPTS, counts, is_certified
 from gateway.points.marks import Mark
 from gateway.points.tracking import RecipientState
 from gateway.storage.batch import Addition, batch_of
@@ -219,14 +219,17 @@ def _count(connection: Connection, tallies: dict[int, _Tally]) -> None:
 
 
 def _place(connection: Connection, row: dict[str, Any], tally: _Tally) -> str:
-    """The folder of a new message. One that was deleted meanwhile is the inbox: its row waits for ours (D23)."""
+    """The folder of a new message. One that was deleted meanwhile is the inbox: its row waits for ours (D23).
+
+    Certified mail never goes to the junk folder by itself, whoever says so.
+    """
     folder: str | None = row["folder"]
     if folder is None:
         return tally.receipts if row["kind"] in RECEIPTS else Folder.INBOX
-    if folder in _ALWAYS_THERE:
-        return folder
-    found = _FOLDER.one(connection, {"mailbox": row["mailbox_id"], "folder": folder})
-    return Folder.INBOX if found is None else str(found[0])
+    if folder not in _ALWAYS_THERE:
+        found = _FOLDER.one(connection, {"mailbox": row["mailbox_id"], "folder": folder})
+        folder = Folder.INBOX if found is None else str(found[0])
+    return Folder.INBOX if folder == Folder.JUNK and is_certified(row["kind"]) else folder
 
 
 _PUT = _Deliveries(messages, without=("id",))

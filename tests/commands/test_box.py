@@ -57,6 +57,37 @@ def test_usage_is_told_of_one_box_or_of_all(run: Run) -> None:
     assert run("account", "usage").output == f"{ANNA}  0.0 MB of no limit\n"
 
 
+def test_rules_are_added_listed_and_removed(run: Run) -> None:
+    options = ["--sender", "x@", "--larger", "5MB", "--folder", "Grandi", "--mark", "Flagged", "--stop"]
+    told = "sender 'x@' and larger '5000000': mark Flagged, folder Grandi; then no other rule\n"
+    assert run("account", "rule", "add", ANNA, *options).output == f"1  {told}"
+    assert run("account", "rule", "add", ANNA, "--forward", "a@mail.example").exit_code == 0
+    listed = f"1  {told}2  every message: forward a@mail.example\n"
+    assert run("account", "rule", "list", ANNA).output == listed
+    assert run("account", "rule", "remove", ANNA, "1").exit_code == 0
+    assert "no rule 1" in run("account", "rule", "remove", ANNA, "1").output
+    assert run("account", "rule", "list", ANNA).output == listed.splitlines(keepends=True)[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--sender", "x"], "does something"),
+        (["--sender", " ", "--notify"], "1 to 500 characters"),
+        (["--kind", "busta", "--notify"], "a kind is one of"),
+        (["--larger", "viel", "--notify"], "a size is written as"),
+        (["--larger", "default", "--notify"], "a size is written as"),
+        (["--mark", "$Delivered"], "no mark that a rule may set"),
+        (["--folder", "a//b"], "no folder can be called so"),
+        (["--forward", "niemand"], "is no address"),
+    ],
+)
+def test_rules_that_cannot_be(run: Run, options: list[str], why: str) -> None:
+    done = run("account", "rule", "add", ANNA, *options)
+    assert done.exit_code != 0
+    assert why in done.output
+
+
 def test_receipts_go_where_the_holder_wants_them(run: Run) -> None:
     assert run("account", "receipts", ANNA).output == f"{ANNA}: receipts go to the folder for receipts\n"
     assert run("account", "receipts", ANNA, "inbox").output == f"{ANNA}: receipts go to the inbox\n"

@@ -1,0 +1,137 @@
+"""``ceralacca account rule``: what a box does with what comes in."""
+
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection
+
+from gateway.commands.box import box_of, given_size
+from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
+from gateway.commands.domain import opened, refuse, shown
+from gateway.commands.names import given_address
+from gateway.points.box import is_folder_name
+from gateway.points.rules import KINDS, MAX_RULES, MAX_VALUE, Action, Condition, Field, Outcome, Rule, mark_called
+from gateway.storage import rules
+from gateway.storage.accounts import AccountRefused
+from gateway.storage.folders import ensure_folder
+from receipts.wire import MessageKind
+
+__all__ = ["rule"]
+
+rule = typer.Typer(help="List, add and remove the rules of a box.", no_args_is_help=True, add_completion=False)
+
+Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="An address of the box.")]
+Text = str | None
+
+
+@rule.command("list")
+def list_(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """List the rules in the order in which they are asked."""
+    with opened(config) as (_, storage):
+        found = storage.read_now(lambda connection: rules.list_rules(connection, box_of(connection, address).id))
+    for rule_id, one in found:
+        typer.echo(shown(f"{rule_id}  {_told(one)}"))
+
+
+@rule.command()
+def add(
+    address: Address,
+    sender: Annotated[Text, typer.Option("--sender", help="If its sender holds this text.")] = None,
+    recipient: Annotated[Text, typer.Option("--recipient", help="If one of its recipients does.")] = None,
+    subject: Annotated[Text, typer.Option("--subject", help="If its subject does.")] = None,
+    signer: Annotated[Text, typer.Option("--signer", help="If the name of the provider that signed it does.")] = None,
+    kind: Annotated[
+        Text, typer.Option("--kind", help="certified, ordinary, receipt, notice, or one kind such as `delivery`.")
+    ] = None,
+    larger: Annotated[Text, typer.Option("--larger", help="If it is larger, as in 5MB.")] = None,
+    smaller: Annotated[Text, typer.Option("--smaller", help="If it is smaller.")] = None,
+    folder: Annotated[Text, typer.Option("--folder", help="Into this folder, which is made if missing.")] = None,
+    mark: Annotated[list[str] | None, typer.Option("--mark", help="Seen, Flagged, $label1 and so on.")] = None,
+    forward: Annotated[Text, typer.Option("--forward", help="A copy, as an ordinary message, to this address.")] = None,
+    notify: Annotated[bool, typer.Option("--notify", help="A word to the notice address, without content.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Ask no rule after this one.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Add a rule behind the others. Without a condition it is for every message."""
+    texts = {Field.SENDER: sender, Field.RECIPIENT: recipient, Field.SUBJECT: subject, Field.SIGNER: signer}
+    conditions = [Condition(field, _given_text(text)) for field, text in texts.items() if text is not None]
+    if kind is not None:
+        conditions.append(Condition(Field.KIND, _given_kind(kind)))
+    sizes = {Field.LARGER: larger, Field.SMALLER: smaller}
+    conditions += [Condition(field, _given_bytes(size)) for field, size in sizes.items() if size is not None]
+    actions = [Action(Outcome.MARK, _given_mark(name)) for name in mark or ()]
+    if folder is not None:
+        actions.append(Action(Outcome.FOLDER, _given_folder(folder)))
+    if forward is not None:
+        actions.append(Action(Outcome.FORWARD, given_address(forward)))
+    if notify:
+        actions.append(Action(Outcome.NOTIFY))
+    if not actions:
+        raise refuse("a rule does something: --folder, --mark, --forward or --notify")
+    new = Rule(tuple(conditions), tuple(actions), stop)
+
+    def transaction(connection: Connection) -> int:
+        box = box_of(connection, address)
+        if len(rules.list_rules(connection, box.id)) >= MAX_RULES:
+            raise AccountRefused(f"{address}: a box has at most {MAX_RULES} rules")
+        if folder is not None:
+            ensure_folder(connection, box.id, folder)
+        return rules.add_rule(connection, box.id, new)
+
+    with opened(config) as (_, storage):
+        rule_id = storage.write_now(transaction)
+    typer.echo(shown(f"{rule_id}  {_told(new)}"))
+
+
+@rule.command()
+def remove(
+    address: Address,
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="As in `list`.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Remove a rule."""
+    with opened(config) as (_, storage):
+        gone = storage.write_now(
+            lambda connection: rules.remove_rule(connection, box_of(connection, address).id, number)
+        )
+    if not gone:
+        raise refuse(f"{address} has no rule {number}")
+    typer.echo(f"{number}: removed")
+
+
+def _told(one: Rule) -> str:
+    conditions = [f"{condition.field.value} {condition.value!r}" for condition in one.conditions]
+    actions = [f"{action.outcome.value} {action.value}".strip() for action in one.actions]
+    stop = "; then no other rule" if one.stop else ""
+    return f"{' and '.join(conditions) or 'every message'}: {', '.join(actions)}{stop}"
+
+
+def _given_text(text: str) -> str:
+    if not text.strip() or len(text) > MAX_VALUE:
+        raise refuse(f"a condition has 1 to {MAX_VALUE} characters")
+    return text
+
+
+def _given_bytes(size: str) -> str:
+    given = None if size == "none" else given_size(size)
+    if given is None:
+        raise refuse(f"{size}: a size is written as in 500KB or 20MB")
+    return str(given)
+
+
+def _given_kind(kind: str) -> str:
+    if kind not in {*KINDS, *MessageKind}:
+        raise refuse(f"{kind}: a kind is one of {', '.join([*KINDS, *MessageKind])}")
+    return kind
+
+
+def _given_mark(name: str) -> str:
+    if mark_called(name) is None:
+        raise refuse(f"{name}: no mark that a rule may set")
+    return name
+
+
+def _given_folder(name: str) -> str:
+    if not is_folder_name(name):
+        raise refuse(f"{name!r}: no folder can be called so")
+    return name
