@@ -49,8 +49,8 @@ def engines(url: URL, info: Any, readers: int) -> tuple[Engine, Engine]:
         writer = create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=1)
         _on_connect(reader, lambda raw: _prepare_sqlite(raw, read_only=True), info)
         _on_connect(writer, lambda raw: _prepare_sqlite(raw, read_only=False), info, writes=True)
-        event.listen(reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
-        event.listen(writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        event.listen(reader, "begin", lambda connection: _raw(connection).execute("BEGIN"))
+        event.listen(writer, "begin", lambda connection: _raw(connection).execute("BEGIN IMMEDIATE"))
     else:
         reader = create_engine(url, pool_size=2 * readers, max_overflow=2 * readers, connect_args=connecting(url))
         writer = create_engine(url, pool_size=1, max_overflow=1, connect_args=connecting(url))
@@ -62,6 +62,11 @@ def engines(url: URL, info: Any, readers: int) -> tuple[Engine, Engine]:
 def connecting(url: URL) -> dict[str, int]:
     """How long to wait for a PostgreSQL that does not answer, unless ``url`` says so itself."""
     return {name: value for name, value in PATIENCE.items() if name not in url.query}
+
+
+def _raw(connection: Connection) -> Any:
+    """The driver's connection: a statement without parameters or result costs a fifth there."""
+    return connection.connection.dbapi_connection
 
 
 def _on_connect(engine: Engine, prepare: Any, info: Any, *, writes: bool = False) -> None:
@@ -130,7 +135,7 @@ def _postgresql_settings(raw: "psycopg.Connection[Any]") -> tuple[tuple[str, str
 
 def durability(connection: Connection) -> Durability:
     """What this connection says now about its commits."""
-    raw: Any = connection.connection.dbapi_connection
+    raw = _raw(connection)
     return Durability(_sqlite_settings(raw) if connection.dialect.name == "sqlite" else _postgresql_settings(raw))
 
 
