@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway.mailbox.imap import replies
 from gateway.mailbox.imap.commands import Fetch
-from gateway.mailbox.imap.inside import Inside
+from gateway.mailbox.imap.inside import Inside, learn_rows
 from gateway.mailbox.imap.items import Body, Item, Part
 from gateway.mailbox.imap.numbers import NumberSet, covered, is_within, written, written_without
 from gateway.mailbox.imap.sections import FieldChooser, span_of
@@ -18,10 +18,18 @@ from receipts.octets import EMPTY, InMemory, Octets
 __all__ = ["fetch", "vanished_of"]
 
 _MESSAGES: Final = 1_000  # whose flags are read at once
-_DETAILED: Final = 250  # of which more is read at once
+_DETAILED: Final = 500  # of which more is read at once
+_FEW: Final = 8  # that are read without asking for their sizes first
+_TOGETHER: Final = 100  # answers that are sent in one piece
 _WITH_BYTES: Final = 50
 _BYTES: Final = 512 * 1024  # of messages that are read at once
 
+_OF_ROWS: Final = {
+    Item.FLAGS: b"FLAGS %(flags)s",
+    Item.MODSEQ: b"MODSEQ (%(modseq)d)",
+    Item.UID: b"UID %(uid)d",
+}
+"""Items whose answers change with a message."""
 _WANTED: Final = {
     Item.BODY: Want.BODY,
     Item.BODYSTRUCTURE: Want.STRUCTURE,
@@ -86,25 +94,65 @@ class _Fetching:
         self._choosers: dict[Body, FieldChooser] = {}
         self._want = Want.NOTHING
         for item in self._items:
-            if isinstance(item, Body):
-                self._want |= _want_of(item)
-            else:
-                self._want |= _WANTED.get(item, Want.NOTHING)
+            self._want |= _want_of(item) if isinstance(item, Body) else _WANTED.get(item, Want.NOTHING)
+        self._needs_details = self._want is not Want.NOTHING
+        self._of_rows = all(item in _OF_ROWS for item in self._items)
+        if self._needs_bytes:
+            self._want |= Want.DATE_AND_SIZE  # to know how many to read at once
 
     async def all(self, uids: Sequence[int]) -> bool:
+        if not self._needs_details and (self._view.knows_rows or (len(uids) > 1 and not self._needs_bytes)):
+            await learn_rows(self._inside, uid=self._uid)
+        if self._needs_bytes and len(uids) <= _FEW and not self._needs_details:
+            self._want = Want.NOTHING
+        if not self._needs_bytes and self._of_rows and self._view.knows_rows:
+            return await self._rows(uids)
         step = _MESSAGES if self._want is Want.NOTHING else _DETAILED
         found = 0
         for start in range(0, len(uids), step):
-            details = await self._inside.box.details(self._view.folder_id, uids[start : start + step], self._want)
+            details = await self._details(uids[start : start + step])
             found += await (self._with_bytes(details) if self._needs_bytes else self._without(details))
             await asyncio.sleep(0)  # many messages, and others have questions too
         return found == len(uids)
 
+    async def _rows(self, uids: Sequence[int]) -> bool:
+        """Answer from the view alone: there may be very many."""
+        forms = [b"UID %(uid)d"] if self._uid else []
+        forms += [_OF_ROWS[item] for item in self._items if isinstance(item, Item)]
+        form = b" ".join(forms)
+        line = b"* %%(number)d FETCH (%s)\r\n" % form
+        answers: list[bytes] = []
+        found = 0
+        recent = bool(self._view.recent_ranges)
+        for number, uid, modseq, flags in self._view.numbered(uids):
+            told = self._flags.get(flags)
+            if told is None:
+                told = self._flags[flags] = replies.flag_list(flags)
+            if recent and self._view.is_recent(uid):
+                told = replies.flag_list((*flags, "\\Recent"))
+            answers.append(line % {b"number": number, b"uid": uid, b"modseq": modseq, b"flags": told})
+            found += 1
+            if len(answers) == _MESSAGES:
+                await self._inside.say(b"".join(answers))
+                answers.clear()
+                await asyncio.sleep(0)
+        await self._inside.say(b"".join(answers))
+        return found == len(uids)
+
     async def _without(self, details: Sequence[Details]) -> int:
         seen = await self._mark(details)
-        for each in details:
-            await self._inside.say(self._head(each, changed=each.row.uid in seen) + b")\r\n")
+        for start in range(0, len(details), _TOGETHER):
+            some = details[start : start + _TOGETHER]
+            heads = [self._head(each, changed=each.row.uid in seen) for each in some]
+            await self._inside.say(b")\r\n".join((*heads, b"")))
         return len(details)
+
+    async def _details(self, uids: Sequence[int]) -> Sequence[Details]:
+        """What is wanted of these messages; from the view, if it knows all of it."""
+        if self._want is Want.NOTHING and self._view.knows_rows:
+            rows = map(self._view.row, uids)
+            return [Details(row) for row in rows if row is not None]
+        return await self._inside.box.details(self._view.folder_id, uids, self._want)
 
     async def _with_bytes(self, details: Sequence[Details]) -> int:
         found = 0
@@ -211,8 +259,7 @@ class _Fetching:
 def _want_of(body: Body) -> Want:
     if body.in_header:
         return Want.HEADER
-    sections = Want.NOTHING if not body.path and body.part is Part.WHOLE else Want.SECTIONS
-    return Want.DATE_AND_SIZE | sections
+    return Want.NOTHING if not body.path and body.part is Part.WHOLE else Want.SECTIONS
 
 
 def _kept(item: Item, details: Details) -> bytes:

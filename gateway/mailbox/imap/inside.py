@@ -9,7 +9,7 @@ from gateway.mailbox.imap.store import Box
 from gateway.mailbox.imap.view import View
 from gateway.points.boxes import ALL, Row
 
-__all__ = ["Declined", "Inside", "tell_news"]
+__all__ = ["Declined", "Inside", "learn_rows", "tell_news"]
 
 
 class Declined(Exception):
@@ -39,6 +39,14 @@ class Inside:
     def open_view(self) -> View:
         assert self.view is not None  # the table of states lets no command here without
         return self.view
+
+
+async def learn_rows(inside: Inside, *, uid: bool) -> None:
+    """Have flags and modseqs of all messages in the view, as they are now; what is news is told."""
+    view = inside.open_view
+    await tell_news(inside, ask=False, may_expunge=False, uid=uid)
+    if not view.knows_rows:
+        view.learn((await inside.box.changes(view.folder_id, 0)).rows)
 
 
 async def tell_news(inside: Inside, *, ask: bool, may_expunge: bool, uid: bool = False) -> None:

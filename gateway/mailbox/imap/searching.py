@@ -5,14 +5,15 @@ from typing import Final
 
 from gateway.mailbox.imap import replies
 from gateway.mailbox.imap.commands import Search
-from gateway.mailbox.imap.inside import Inside
+from gateway.mailbox.imap.inside import Inside, learn_rows
 from gateway.mailbox.imap.numbers import NumberSet, is_within, merged
 from gateway.mailbox.imap.tokens import Malformed
 from gateway.mailbox.imap.view import View
-from gateway.points.boxes import And, Query, Uids, Want
+from gateway.points.boxes import ALL, And, Changed, Found, HasFlag, Not, Or, Query, Uids, Want
 
 __all__ = ["numbers_in", "recent_in", "search"]
 
+NONE: Final = Uids(())
 _FEW: Final = 50  # ranges of UIDs that the box may look at itself
 
 
@@ -64,14 +65,82 @@ async def _found(inside: Inside, query: Query, *, by_modseq: bool) -> tuple[Sequ
         if sets
         else query
     )
-    found = await inside.box.search(view.folder_id, rest)
+    if _is_of_rows(rest):
+        await learn_rows(inside, uid=True)
+        found = _among(view, rest)
+    else:
+        found = await inside.box.search(view.folder_id, rest)
     chosen = [merged(term.ranges) for term in sets]
+    if not sets and _is_of_rows(rest):
+        return found.uids, found.modseq
     here = [
         uid for uid in found.uids if view.number(uid) is not None and all(is_within(ranges, uid) for ranges in chosen)
     ]
     if len(here) == len(found.uids):
         return here, found.modseq
     return here, await _newest(inside, here) if by_modseq else 0
+
+
+def _is_of_rows(query: Query) -> bool:
+    """Whether flags, UIDs and modseqs decide."""
+    match query:
+        case And(terms):
+            return all(map(_is_of_rows, terms))
+        case Or(one, other):
+            return _is_of_rows(one) and _is_of_rows(other)
+        case Not(term):
+            return _is_of_rows(term)
+        case _:
+            return isinstance(query, Uids | HasFlag | Changed)
+
+
+def _among(view: View, query: Query) -> Found:
+    """What a query of rows finds. Few sets of flags are shared by many messages, so flags are judged once a set."""
+    judged: dict[frozenset[str], Query] = {}
+    uids: list[int] = []
+    newest = 0
+    for _, uid, modseq, flags in view.numbered(view.uids):
+        rest = judged.get(flags)
+        if rest is None:
+            rest = judged[flags] = _by_flags(query, frozenset(flag.lower() for flag in flags))
+        if rest == ALL or (rest != NONE and _by_number(rest, uid, modseq)):
+            uids.append(uid)
+            newest = max(newest, modseq)
+    return Found(uids, newest)
+
+
+def _by_flags(query: Query, flags: frozenset[str]) -> Query:
+    """What of a query is left to judge when the flags are known, in lower case."""
+    match query:
+        case HasFlag(flag):
+            return ALL if flag.lower() in flags else NONE
+        case Not(term):
+            rest = _by_flags(term, flags)
+            return NONE if rest == ALL else ALL if rest == NONE else Not(rest)
+        case Or(one, other):
+            both = [rest for rest in (_by_flags(one, flags), _by_flags(other, flags)) if rest != NONE]
+            return NONE if not both else ALL if ALL in both else both[0] if len(both) == 1 else Or(both[0], both[1])
+        case And(terms):
+            all_of = [rest for rest in (_by_flags(term, flags) for term in terms) if rest != ALL]
+            return NONE if NONE in all_of else And(tuple(all_of))
+        case _:
+            return query
+
+
+def _by_number(query: Query, uid: int, modseq: int) -> bool:
+    match query:
+        case And(terms):
+            return all(_by_number(term, uid, modseq) for term in terms)
+        case Or(one, other):
+            return _by_number(one, uid, modseq) or _by_number(other, uid, modseq)
+        case Not(term):
+            return not _by_number(term, uid, modseq)
+        case Uids(ranges):
+            return is_within(ranges, uid)
+        case Changed(since):
+            return modseq >= since
+        case _:
+            return False
 
 
 async def _newest(inside: Inside, uids: Sequence[int]) -> int:

@@ -7,11 +7,14 @@ the client may be told (RFC 3501 sections 5.5, 7.4.1), and between them every nu
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from gateway.mailbox.imap.numbers import SAVED, NumberSet, merged
 from gateway.points.boxes import Changes, Opened, Row
 
 __all__ = ["View"]
+
+_FEW: Final = 20  # one of so many messages is looked up, more are counted through
 
 
 class View:
@@ -31,6 +34,8 @@ class View:
         self._recent = [(opened.recent_from, opened.uid_next - 1)]
         self._told: dict[int, int] = {}  # UID -> modseq of a row told of already, newer than the view
         self._gone: set[int] = set()  # removed, but not told yet
+        self._flags: list[frozenset[str]] | None = None  # by index, once somebody has asked
+        self._modseqs = array("Q")
 
     def __len__(self) -> int:
         return len(self._uids)
@@ -50,14 +55,51 @@ class View:
         """UIDs of the messages that are recent in this session."""
         return [(low, high) for low, high in self._recent if low <= high]
 
+    @property
+    def knows_rows(self) -> bool:
+        """Whether flags and modseqs of all messages are here."""
+        return self._flags is not None
+
+    def learn(self, rows: Iterable[Row]) -> None:
+        """Keep flags and modseqs; messages without a row here are gone."""
+        known = {row.uid: row for row in rows}
+        self._gone.update(uid for uid in self._uids if uid not in known)
+        nothing = Row(0, 0, frozenset())
+        found = [known.get(uid, nothing) for uid in self._uids]
+        self._flags = [row.flags for row in found]
+        self._modseqs = array("Q", (row.modseq for row in found))
+
+    def row(self, uid: int) -> Row | None:
+        """What is known of a message that is still there."""
+        number = None if self._flags is None or uid in self._gone else self.number(uid)
+        if number is None or self._flags is None:
+            return None
+        return Row(uid, self._modseqs[number - 1], self._flags[number - 1])
+
+    def numbered(self, uids: Sequence[int]) -> Iterator[tuple[int, int, int, frozenset[str]]]:
+        """Number, UID, modseq and flags of these messages, in order; of those that are still there."""
+        if self._flags is None:
+            return
+        whole = len(uids) == len(self._uids)
+        wanted = frozenset[int]() if whole else frozenset(uids)
+        low, high = (uids[0], uids[-1]) if uids else (1, 0)
+        first, last = bisect_left(self._uids, low), bisect_right(self._uids, high)
+        columns = (self._uids[first:last], self._modseqs[first:last], self._flags[first:last])
+        for number, (uid, modseq, flags) in enumerate(zip(*columns, strict=True), first + 1):
+            if (whole or uid in wanted) and uid not in self._gone:
+                yield number, uid, modseq, flags
+
     def number(self, uid: int) -> int | None:
         """The sequence number of a message; None if it has none here."""
         index = bisect_left(self._uids, uid)
         return index + 1 if index < len(self._uids) and self._uids[index] == uid else None
 
     def numbers(self, uids: Iterable[int]) -> Iterator[int]:
-        """The sequence numbers of messages, without those that have none."""
-        return (number for uid in uids if (number := self.number(uid)) is not None)
+        """The sequence numbers of messages, ascending, without those that have none."""
+        wanted = frozenset(uids)
+        if len(wanted) * _FEW > len(self._uids):
+            return (number for number, uid in enumerate(self._uids, 1) if uid in wanted)
+        return (number for uid in sorted(wanted) if (number := self.number(uid)) is not None)
 
     def chosen(self, numbers: NumberSet, *, uid: bool) -> list[int] | None:
         """UIDs of the messages in a set, ascending; None if it names a sequence number that nobody has."""
@@ -98,6 +140,7 @@ class View:
         """The client is told of this row now, so that it need not be told again."""
         if row.modseq > self.modseq:
             self._told[row.uid] = row.modseq
+            self._keep(row)
 
     def take(self, changes: Changes) -> tuple[bool, list[Row]]:
         """Let news in: whether there are new messages, and the rows of old ones of which the client does not know.
@@ -112,6 +155,13 @@ class View:
             if row.uid <= last and self._told.get(row.uid) != row.modseq and self.number(row.uid) is not None
         ]
         self._gone.update(uid for uid in changes.vanished or () if self.number(uid) is not None)
+        if self._flags is not None:
+            for row in changes.rows:
+                if row.uid > last:
+                    self._flags.append(row.flags)
+                    self._modseqs.append(row.modseq)
+                else:
+                    self._keep(row)
         self._uids.extend(fresh)
         self._told.clear()
         self.modseq = changes.modseq
@@ -129,9 +179,19 @@ class View:
         numbers = [number for uid in reversed(uids) if (number := self.number(uid)) is not None]
         if uids:
             gone = self._gone
+            if self._flags is not None:
+                kept = [row for row in zip(self._uids, self._modseqs, self._flags, strict=True) if row[0] not in gone]
+                self._modseqs = array("Q", (row[1] for row in kept))
+                self._flags = [row[2] for row in kept]
             self._uids = array("I", (uid for uid in self._uids if uid not in gone))
         self._gone = set()
         return uids, numbers
+
+    def _keep(self, row: Row) -> None:
+        number = None if self._flags is None else self.number(row.uid)
+        if self._flags is not None and number is not None:
+            self._flags[number - 1] = row.flags
+            self._modseqs[number - 1] = row.modseq
 
     def _spans(self, numbers: NumberSet, *, uid: bool) -> list[tuple[int, int]] | None:
         """A set as ranges of indexes, both ends included; None if a sequence number is out of range.

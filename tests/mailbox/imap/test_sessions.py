@@ -498,3 +498,26 @@ async def test_octets_of_a_message_are_sacred(house: House) -> None:
     uid = house.box.add(Octets.of(b"Subject: x\r\n\r\n" + data), "Sent")
     client = await house.client(select="Sent")
     assert (await client.ask(b"UID FETCH %d BODY.PEEK[TEXT]" % uid))[0].endswith(b" {%d}\r\n%s)" % (len(data), data))
+
+
+async def test_flags_known_to_a_session_are_those_of_the_box(house: House) -> None:
+    client, other = await house.client(select="INBOX"), await house.client(select="INBOX")
+    await client.ask(b"FETCH 1:* (FLAGS)")
+    await other.ask(b"STORE 2 FLAGS.SILENT (\\Seen x)")
+    house.box.add(b"Subject: neu\r\n\r\n")
+    assert (await client.ask(b"SEARCH OR KEYWORD X (UNSEEN NOT 1:3)"))[-2:] == [b"* SEARCH 2 4", b"OK SEARCH done"]
+    assert (await client.ask(b"UID FETCH 2,4 (FLAGS MODSEQ)"))[-3:-1] == [
+        b"* 2 FETCH (UID 2 FLAGS (\\Recent \\Seen x) MODSEQ (5))",
+        b"* 4 FETCH (UID 4 FLAGS (\\Recent) MODSEQ (6))",
+    ]
+    house.box.remove(1)
+    assert (await client.ask(b"FETCH 1:2 (FLAGS)"))[-2:] == [
+        b"* 2 FETCH (FLAGS (\\Recent \\Seen x))",
+        b"OK [EXPUNGEISSUED] some messages are gone",
+    ]
+    assert await client.ask(b"NOOP") == [b"* 1 EXPUNGE", b"OK NOOP done"]
+    assert (await client.ask(b"FETCH 1:* (UID FLAGS)"))[:3] == [
+        b"* 1 FETCH (UID 2 FLAGS (\\Recent \\Seen x))",
+        b"* 2 FETCH (UID 3 FLAGS (\\Recent))",
+        b"* 3 FETCH (UID 4 FLAGS (\\Recent))",
+    ]
