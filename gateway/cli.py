@@ -53,6 +53,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {  # name: where it is, first line of 
         "gateway.commands.quarantine:app",
         "See which infected messages are kept, and take one out to examine it.",
     ),
+    "service-mailbox": (
+        "gateway.commands.service_mailbox:app",
+        "List and read the service mailbox: receipts between providers, and what strayed there.",
+    ),
     "check-config": ("gateway.commands.config:check_config", "Say everything that is wrong with a configuration."),
     "example-config": (
         "gateway.commands.config:example_config",

@@ -14,6 +14,7 @@ from providers.chains import ChainCache, Trust
 from providers.checks import Check, CheckName
 from providers.directory import Directory, ProviderRecord
 from providers.enclosures import Match, compare_hashes
+from providers.likeness import Likeness, differing_fields, likeness
 from providers.verification import SignatureVerdict, is_sealed, verify_signature
 from receipts.facts import CertificationData
 from receipts.fields import decode_words
@@ -22,7 +23,7 @@ from receipts.octets import Octets
 from receipts.parts import Header
 from receipts.recognise import Defect, Recognition, recognise
 from receipts.scanner import scan, scan_header
-from receipts.wire import ON_BEHALF_OF, MessageKind
+from receipts.wire import ON_BEHALF_OF, MessageKind, ReceiptForm
 
 __all__ = ["Judgement", "Verdict", "judge"]
 
@@ -269,8 +270,23 @@ def _enclosures(found: Recognition, message: Octets, original: bytes) -> Check:
     if found.original is None:
         return Check(name, True, "the message holds no copy of the original, so there is nothing to compare")
     copy = message.slice(found.original.body_start, found.original.stop)
-    compared = compare_hashes(copy, Octets.of(original))
+    sent = Octets.of(original)
+    compared = compare_hashes(copy, sent)
     if not compared:
-        return Check(name, True, "the copy of the original holds no hash, so there is nothing to compare")
+        return _whole(copy, sent)
     good = all(each.match in {Match.ENCODED, Match.DECODED} for each in compared)
+    brief = found.data is not None and found.data.receipt_form is ReceiptForm.BRIEF
+    if not good and not brief:  # files that are called like hash files, in a whole copy
+        return _whole(copy, sent)
     return Check(name, good, "; ".join(f"{each.name}: {each.match}" for each in compared))
+
+
+def _whole(copy: Octets, sent: Octets) -> Check:
+    """A copy without hashes is the whole message: a complete receipt, an envelope, a brief receipt without files."""
+    name = CheckName.ENCLOSURES
+    body, fields = likeness(copy, sent), differing_fields(copy, sent)
+    if body is Likeness.DIFFERENT:
+        return Check(name, False, "the copy of the original is not this message: its body differs")
+    if fields:
+        return Check(name, False, f"the copy of the original has other header fields: {', '.join(fields)}")
+    return Check(name, True, f"the copy of the original is this message, {body}, but for its identifiers")

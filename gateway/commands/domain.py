@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from config.settings import Settings
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption, settings_or_exit
 from gateway.commands.domains.dkim import dkim, dns
+from gateway.commands.domains.subaddress import subaddress
 from gateway.commands.names import displayed, given_domain, refuse
 from gateway.storage import accounts
 from gateway.storage.accounts import AccountRefused, BoxKind, NewAccount
@@ -30,6 +31,7 @@ app = typer.Typer(
 
 app.command()(dkim)
 app.command()(dns)
+app.command()(subaddress)
 
 NO_STORAGE = 3  # exit code
 

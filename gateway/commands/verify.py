@@ -47,7 +47,9 @@ def verify(
     ] = None,
     original: Annotated[
         Path | None,
-        typer.Option("--original", help="The message as you sent it: compare a brief receipt's hashes with its files."),
+        typer.Option(
+            "--original", help="The message as you sent it: compare it with the copy, or the hashes, in a receipt."
+        ),
     ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON list, one object a file.")] = False,

@@ -114,6 +114,8 @@ def answer_envelope(
     answered = [path for path in paths if path not in silent]
     if answered:
         taking.take_charge(answered)
+    if silent:
+        taking.register(Event.DEVIATION, silent, "an envelope for the service mailbox: kept")
     forms = _Forms(inspection)
     for path in silent:
         taking.delivered(path, None)

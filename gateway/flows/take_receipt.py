@@ -175,6 +175,9 @@ class _Filing:
                 self._add(Event.DEVIATION, self._about, f"{kind} for {', '.join(paths)}, not for a service mailbox")
         else:
             targets = [path for path in paths if path in boxes]
+            strays = [path for path in targets if boxes[path].kind is BoxKind.SERVICE]
+            if strays:
+                self._add(Event.DEVIATION, self._about, f"{kind} for the service mailbox: kept")
             if lost:
                 self._add(Event.ALARM, self._about, f"{kind} for {', '.join(lost)}, who have no mailbox")
         if targets:

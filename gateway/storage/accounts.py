@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, select, true, union_all, u
 
 from gateway.storage import folders
 from gateway.storage.statements import Statement, insert_ignoring, insert_into
+from gateway.storage.subaddresses import base_of
 from gateway.storage.tables import account_passwords, accounts, aliases, domains, mailboxes
 from gateway.storage.values import clean, instant, micros
 from receipts.errors import GatewayError
@@ -281,9 +282,11 @@ def credentials_of(connection: Connection, address: str) -> Credentials | None:
 
 
 def mailbox_of(connection: Connection, address: str) -> MailboxRef | None:
-    """The mailbox of an address: its own, by alias, or the operator's for postmaster and abuse in our domains."""
+    """The mailbox of an address: its own, by alias or subaddress, or the operator's for postmaster and abuse."""
     key = address_key(clean(address))
     row = _MAILBOX.one(connection, {"key": key})
+    if row is None and (base := base_of(connection, key)) is not None:
+        row = _MAILBOX.one(connection, {"key": base})
     if row is not None:
         return _mailbox(row)
     if key.rpartition("@")[0] in ROLE_LOCAL_PARTS and _DOMAIN.one(connection, {"name": domain_of(key)}):

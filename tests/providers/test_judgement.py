@@ -1,5 +1,6 @@
 import hashlib
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -15,10 +16,12 @@ from providers.checks import Check, CheckName
 from providers.directory import Directory, ProviderRecord, read_directory, write_ldif
 from providers.enclosures import Enclosure, Match, compare_hashes
 from providers.judgement import Judgement, Verdict, judge
+from providers.likeness import Likeness, differing_fields, likeness
 from providers.sealing import seal
 from receipts.brief import brief_copy
 from receipts.octets import Octets
 from receipts.original import as_seven_bit
+from receipts.recognise import recognise
 from receipts.scanner import scan
 from receipts.wire import CertificationType, MessageKind, Transport
 from receipts.writer import Unsealed
@@ -334,7 +337,7 @@ def enclosures(judgement: Judgement) -> Check:
     return check
 
 
-@pytest.mark.parametrize("case", ["one-file", "with-files", "attached-mail", "signed-original"])
+@pytest.mark.parametrize("case", ["one-file", "with-files", "attached-mail", "signed-original", "odd-names"])
 def test_the_hashes_of_a_brief_receipt_are_those_of_the_message_kept(case: str) -> None:
     sent = next(each for each in cases("delivery-brief") if each.name == case) / "original.eml"
     judgement = judged(golden("delivery-brief", case), original=sent.read_bytes().replace(b"\r\n", b"\n"))
@@ -368,11 +371,80 @@ def test_files_sent_as_8_bit_are_encoded_before_they_are_compared() -> None:
     assert [each.match for each in compare_hashes(copy, sent)] == [Match.ENCODED]
 
 
-@pytest.mark.parametrize("kind", ["acceptance", "delivery-complete"])
-def test_without_hashes_there_is_nothing_to_compare(kind: str) -> None:
-    judgement = judged(golden(kind), original=b"Subject: A\r\n\r\nCiao.\r\n")
+def test_without_a_copy_there_is_nothing_to_compare() -> None:
+    judgement = judged(golden("acceptance"), original=b"Subject: A\r\n\r\nCiao.\r\n")
     assert judgement.verdict is Verdict.VALID
     assert "nothing to compare" in enclosures(judgement).detail
+
+
+def inside(message: bytes) -> bytes:
+    """The original in a certified message."""
+    octets = Octets.of(message)
+    part = recognise(octets, scan(octets)).original
+    assert part is not None
+    return octets.read(part.body_start, part.stop)
+
+
+def as_kept(travelled: bytes) -> bytes:
+    """What the sender has of a message: without our Received and under the client's own identifier."""
+    header, _, body = travelled.partition(b"\r\n\r\n")
+    fields = re.split(rb"\r\n(?![ \t])", header)
+    mine = [field for field in fields if not field.lower().startswith((b"received:", b"message-id:", b"x-riferimento"))]
+    return b"\r\n".join([*mine, b"Message-ID: <17@client.example>"]) + b"\r\n\r\n" + body
+
+
+WHOLE = [
+    ("delivery-complete", "plain"),
+    ("envelope", "plain"),
+    ("delivery-brief", "plain"),
+    ("delivery-brief", "opaque-original"),
+    ("delivery-brief", "encrypted-original"),
+]
+
+
+@pytest.mark.parametrize(("kind", "case"), WHOLE)
+def test_a_whole_copy_is_the_message_kept(kind: str, case: str) -> None:
+    receipt = golden(kind, case)
+    copy = inside(receipt)
+    for kept in (
+        copy,
+        as_kept(copy),
+        as_kept(copy).replace(b"\r\n", b"\n"),
+        b"X-Mozilla-Status: 0001\r\n" + as_kept(copy),
+    ):
+        judgement = judged(receipt, original=kept)
+        assert judgement.verdict is Verdict.VALID, enclosures(judgement).detail
+        assert "is this message, byte for byte, but for its identifiers" in enclosures(judgement).detail
+
+
+@pytest.mark.parametrize(("kind", "case"), WHOLE)
+def test_another_message_is_not_the_one_in_a_whole_copy(kind: str, case: str) -> None:
+    receipt = golden(kind, case)
+    kept = as_kept(inside(receipt))
+    other = judged(receipt, original=kept.rstrip() + b"x\r\n")
+    assert failed(other) == {"enclosures"}
+    assert "its body differs" in enclosures(other).detail
+    renamed = judged(receipt, original=kept.replace(b"Subject: ", b"Subject: Re: ", 1))
+    assert failed(renamed) == {"enclosures"}
+    assert "other header fields: subject" in enclosures(renamed).detail
+
+
+def test_what_was_sent_as_8_bit_is_the_message_in_the_copy_all_the_same() -> None:
+    sent = Octets.of("Subject: A\r\n\r\nla citt\u00e0\r\n".encode())
+    assert likeness(as_seven_bit(sent, scan(sent)), sent) is Likeness.SEVEN_BIT
+    assert differing_fields(as_seven_bit(sent, scan(sent)), sent) == []
+
+
+def test_files_called_like_hash_files_make_no_brief_receipt_of_a_whole_copy() -> None:
+    """A holder may send on what he got: forty digits in a file called so."""
+    folder = next(each for each in cases("delivery-complete") if each.name == "plain")
+    unsealed = built(folder)
+    copy = inside(golden("delivery-complete"))
+    header = copy.partition(b"\r\n\r\n")[0]
+    named = header + b'\r\nContent-Type: text/plain; name="a.pdf.hash"\r\n\r\n' + b"0" * 40 + b"\r\n"
+    content = Octets.of(unsealed.content.read().replace(copy, named))
+    receipt = sealed(replace(unsealed, content=content), "beta.example")
+    assert judged(receipt, original=as_kept(named)).verdict is Verdict.VALID
 
 
 def test_a_non_delivery_notice_comes_from_either_side() -> None:

@@ -19,6 +19,7 @@ from gateway.storage.tables.people import account_passwords, accounts, aliases, 
 from gateway.storage.tables.policies import mailbox_policies
 from gateway.storage.tables.quarantined import quarantine
 from gateway.storage.tables.received import processed_envelopes, received_receipts
+from gateway.storage.tables.subaddresses import subaddresses
 
 __all__ = [
     "account_passwords",
@@ -61,6 +62,7 @@ __all__ = [
     "rules",
     "sent_appends",
     "sign_in_places",
+    "subaddresses",
     "submissions",
     "subscriptions",
 ]
