@@ -73,6 +73,7 @@ async def test_rows_are_polled_when_they_are_due(house: House) -> None:
     assert await house.rows() == []
 
 
+@pytest.mark.req("QOS-06")
 async def test_what_an_earlier_life_held_is_taken_up_at_once(house: House) -> None:
     await house.waiting(BRUNO)  # committed, then the process died
     await house.worker.start()
@@ -80,6 +81,7 @@ async def test_what_an_earlier_life_held_is_taken_up_at_once(house: House) -> No
     assert await house.rows() == []
 
 
+@pytest.mark.req("QOS-06")
 async def test_what_another_node_holds_is_left_to_it_until_its_lease_ends(house: House) -> None:
     await house.waiting(BRUNO)
     await house.storage.write(lambda connection: outbox.release_owner(connection, LEASE.owner))
