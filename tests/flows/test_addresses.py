@@ -17,6 +17,7 @@ def divide(provider: Provider, separator: str | None, domain: str = "beta.exampl
 
 
 class TestSubaddresses:
+    @pytest.mark.edge("O10")
     async def test_they_lead_to_the_box_and_receipts_name_them_as_they_were_written(
         self, beta: Provider, pen: Pen
     ) -> None:

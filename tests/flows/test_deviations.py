@@ -107,6 +107,7 @@ async def takes(beta: Provider, raw: bytes, *, reverse_path: str = "anna@alfa.ex
     assert beta.outbox()[1].certified.said("consegna") == BRUNO
 
 
+@pytest.mark.edge("A1")
 @pytest.mark.req("IP-04", "HDR-08")
 @pytest.mark.parametrize("name", DEVIATIONS)
 async def test_it_ends_in_a_delivery_receipt(beta: Provider, pen: Pen, name: str) -> None:

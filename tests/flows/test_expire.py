@@ -104,6 +104,7 @@ class Correspondence:
         return told
 
 
+@pytest.mark.edge("A8")
 @pytest.mark.req("TIM-11", "TIM-12", "TIM-13", "TIM-14")
 @pytest.mark.parametrize(
     ("events", "told", "state"),
@@ -180,6 +181,7 @@ async def test_each_recipient_has_a_time_of_its_own(alfa: Provider, clock: HandC
     assert alfa.states(sent.pec_msgid) == {BRUNO: "delivered", CARLA: "timed-out", OWN: "timed-out"}
 
 
+@pytest.mark.edge("E7", "O18")
 @pytest.mark.req("TIM-10")
 async def test_ordinary_recipients_have_no_timers(alfa: Provider, clock: HandClock) -> None:
     sent = await Correspondence.begun(alfa, clock, ORDINARY, BRUNO)
@@ -198,6 +200,7 @@ async def test_within_one_provider_the_receipts_are_in_time(network: Network, cl
     assert alfa.states(outcome.pec_msgid) == {OWN: "delivered"}
 
 
+@pytest.mark.edge("O6")
 @pytest.mark.req("TIM-15")
 async def test_a_receipt_that_comes_after_the_end_still_reaches_the_user(alfa: Provider, clock: HandClock) -> None:
     """Delivered or not: the state stays, and nothing more is sent. That it was delivered late is on record."""
@@ -214,6 +217,7 @@ async def test_a_receipt_that_comes_after_the_end_still_reaches_the_user(alfa: P
     assert sent.notices() == [FIRST, SECOND]
 
 
+@pytest.mark.edge("A14")
 @pytest.mark.req("TIM-11", "TIM-12", "HDR-10", "TIM-01", "LOG-05", "XML-20")
 async def test_the_notices_are_what_the_rules_ask_for(alfa: Provider, clock: HandClock, tmp_path: Path) -> None:
     sent = await Correspondence.begun(alfa, clock, BRUNO, ORDINARY)

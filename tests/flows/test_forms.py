@@ -53,6 +53,7 @@ async def receipts(beta: Provider, raw: bytes, *to: str) -> dict[str, Certified]
     return {receipt.said("consegna") or "": receipt for receipt in found}
 
 
+@pytest.mark.edge("A13", "E1")
 @pytest.mark.req("DP-10", "DP-11", "DP-13", "DP-14", "DP-12", "DP-29", "XML-13")
 @pytest.mark.parametrize(
     ("asked", "to", "cc", "both", "neither"),
@@ -121,6 +122,7 @@ async def test_the_complete_receipt_holds_the_original_of_the_envelope(beta: Pro
     assert b"X-Riferimento-Message-ID: <17@client.example>" in (receipt.original or b"")
 
 
+@pytest.mark.edge("E21")
 @pytest.mark.req("DP-27", "DP-25")
 async def test_an_encrypted_original_stays_whole_in_the_brief_receipt(beta: Provider, pen: Pen) -> None:
     raw = original(

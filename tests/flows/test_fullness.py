@@ -44,6 +44,7 @@ def boxes_of(provider: Provider) -> Boxes:
 
 
 class TestRoom:
+    @pytest.mark.edge("O19")
     async def test_a_full_box_earns_the_sender_of_an_envelope_a_notice(self, beta: Provider, pen: Pen) -> None:
         with_room(beta, 20_000)
         assert await beta.arrive(pen.envelope(pen.facts([BRUNO]))) == Taken()
@@ -67,12 +68,14 @@ class TestRoom:
         assert await beta.arrive(raw, BRUNO, reverse_path="x@mail.example") == Refused(Refusal.MAILBOX_FULL)
         assert beta.kinds("bruno") == ["envelope"]
 
+    @pytest.mark.edge("O19")
     async def test_ordinary_mail_for_a_full_box_is_put_off_at_its_recipient(self, beta: Provider) -> None:
         check = Recipients(beta.storage, beta.index, beta.clock, capacity=Capacity(100, 0))
         assert await check("x@mail.example", BRUNO) is RecipientAnswer.FULL
         assert await check("", BRUNO) is RecipientAnswer.FULL
         assert await check("anna@alfa.example", BRUNO) is RecipientAnswer.WELCOME
 
+    @pytest.mark.edge("O19")
     async def test_receipts_are_always_stored_and_do_not_count(self, alfa: Provider, pen: Pen) -> None:
         with_room(alfa, 1)
         outcome = await alfa.hand_in(original())

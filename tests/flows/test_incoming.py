@@ -51,6 +51,7 @@ class TestB1:
         assert post.certified.header("To") == "posta-certificata@servizio.gamma.example"
         assert post.row.reverse_path == SERVICE
 
+    @pytest.mark.edge("E15")
     @pytest.mark.req("RC-07", "DP-03", "DP-05", "DP-07", "DP-01")
     async def test_each_recipient_is_answered_apart(self, beta: Provider, pen: Pen) -> None:
         data = pen.facts([BRUNO, CARLA, NOBODY])
@@ -106,6 +107,7 @@ class TestB1:
             beta.receive_settings.receipt_expiry
         }
 
+    @pytest.mark.edge("O10")
     async def test_an_alias_and_its_mailbox_are_one_copy_and_two_receipts(self, beta: Provider, pen: Pen) -> None:
         beta.alias("ufficio@beta.example", "bruno")
         data = pen.facts([BRUNO, "ufficio@beta.example"])
@@ -120,6 +122,7 @@ class TestB1:
         assert beta.kinds("operator") == ["envelope"]
         assert [post.row.kind for post in beta.outbox()] == ["take-charge", "delivery", "delivery"]
 
+    @pytest.mark.edge("O17")
     async def test_clear_text_is_registered_and_no_obstacle(self, beta: Provider, pen: Pen) -> None:
         assert await beta.arrive(pen.envelope(), peer=CLEAR) == Taken()
         assert beta.kinds("bruno") == ["envelope"]
@@ -140,6 +143,7 @@ class TestB1:
 class TestB3:
     """A receipt for a user: delivered unchanged, answered by nothing."""
 
+    @pytest.mark.edge("E11")
     @pytest.mark.req("DP-04", "IP-15", "DP-02", "DP-01")
     @pytest.mark.parametrize("kind", ["acceptance", "delivery", "non-delivery"])
     async def test_it_is_delivered_unchanged_and_earns_nothing(self, beta: Provider, pen: Pen, kind: str) -> None:
@@ -186,6 +190,7 @@ class TestB4:
 class TestB5:
     """From a provider, but not as it should be: wrapped, and always propagated."""
 
+    @pytest.mark.edge("E13")
     @pytest.mark.req("IP-04", "DP-04", "IP-15", "EN-12", "EN-07", "EN-03")
     async def test_it_reaches_the_mailbox_in_an_anomaly_envelope(self, beta: Provider, pen: Pen) -> None:
         raw = pen.resealed(pen.envelope(), headers=altered("X-TipoRicevuta", "X-Ricevuta: accettazione\r\nX-Tipo"))
@@ -306,6 +311,7 @@ class TestB5:
 class TestB7:
     """Ordinary mail, and whatever pretends to be more."""
 
+    @pytest.mark.edge("E12")
     @pytest.mark.req("DP-04", "IP-15", "EN-12", "IP-01", "EN-09")
     async def test_it_is_wrapped_and_answered_by_nothing(self, beta: Provider) -> None:
         raw = original(sender="x@mail.example", extra="Received: from a by b; Mon, 2 Mar 2026 09:00:00 +0100")
@@ -319,12 +325,14 @@ class TestB7:
         assert beta.mailbox("bruno")[0].raw == beta.mailbox("carla")[0].raw
         assert beta.outbox() == []
 
+    @pytest.mark.edge("O2")
     @pytest.mark.req("DP-06")
     async def test_a_bounce_keeps_its_null_path_and_causes_nothing(self, beta: Provider) -> None:
         assert await beta.arrive(original(sender="mailer-daemon@mail.example"), reverse_path="") == Taken()
         assert beta.mailbox("bruno")[0].raw.startswith(b"Return-Path: <>\r\n")
         assert beta.outbox() == []
 
+    @pytest.mark.edge("E14")
     @pytest.mark.req("IP-13")
     @pytest.mark.parametrize("flaw", ["expired", "unlisted", "stranger"])
     async def test_a_seal_that_is_not_to_be_believed_makes_it_ordinary_mail(self, beta: Provider, flaw: str) -> None:
@@ -376,6 +384,7 @@ class TestB7:
         assert answer == Refused(Refusal.UNKNOWN_RECIPIENT)
         assert beta.is_untouched()
 
+    @pytest.mark.edge("E12")
     async def test_who_is_known_gets_it_and_the_others_are_registered(self, beta: Provider) -> None:
         assert await beta.arrive(original(), BRUNO, NOBODY, reverse_path="x@mail.example") == Taken()
         assert beta.kinds("bruno") == ["anomaly"]

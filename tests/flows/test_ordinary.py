@@ -70,6 +70,7 @@ class TestEachBox:
         assert await beta.arrive(RAW, BRUNO, reverse_path=STRANGER) == Taken()
         assert folders(beta, "bruno") == [("Junk", "anomaly")]
 
+    @pytest.mark.edge("E13")
     @pytest.mark.parametrize("policy", [REFUSE, IN_JUNK, AWAY])
     async def test_nothing_certified_is_touched_by_it(self, beta: Provider, pen: Pen, policy: OrdinaryPolicy) -> None:
         """Envelopes, receipts, and what a provider signed but wrote badly or addressed to others (B1, B3, B5)."""
@@ -100,6 +101,7 @@ class TestEachBox:
         assert beta.kinds("posta-certificata") == ["anomaly"]
         assert ("deviation", "ordinary mail for the service mailbox: kept") in beta.events()
 
+    @pytest.mark.edge("O8")
     async def test_our_own_word_about_a_failure_reaches_a_box_that_refuses(self, network: Network) -> None:
         """A bounce of ours is ordinary mail; who refuses that would never learn what became of his message."""
         alfa = network.providers[0]
@@ -154,6 +156,7 @@ class TestSeveral:
 
 
 class TestForwarding:
+    @pytest.mark.edge("O11")
     async def test_a_new_message_carries_what_was_delivered(self, beta: Provider) -> None:
         decide(beta, "bruno", AWAY)
         raw = original(sender=STRANGER, subject="=?utf-8?q?Perch=C3=A9?=")
@@ -187,6 +190,7 @@ class TestForwarding:
         assert beta.outbox() == []
         assert ("deviation", "not forwarded to bruno@altrove.example") in beta.events()
 
+    @pytest.mark.edge("O11")
     async def test_not_into_certified_mail(self, beta: Provider) -> None:
         """The index may know a domain by now that it did not know when the holder chose."""
         decide(beta, "bruno", replace(AWAY, forward_to="anna@alfa.example"))

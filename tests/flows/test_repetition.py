@@ -22,6 +22,7 @@ def everything_left(provider: Provider) -> None:
 
 
 class TestAnEnvelope:
+    @pytest.mark.edge("O5")
     async def test_that_comes_twice_is_delivered_and_answered_once(self, beta: Provider, pen: Pen) -> None:
         data = pen.facts([BRUNO, NOBODY])
         raw = pen.envelope(data)
@@ -50,6 +51,7 @@ class TestAnEnvelope:
         charges = [post.certified.each("ricezione") for post in beta.outbox() if post.row.kind == "take-charge"]
         assert charges == [[BRUNO], [CARLA]]
 
+    @pytest.mark.edge("O5")
     async def test_with_other_bytes_is_an_anomaly_and_an_alarm(self, beta: Provider, pen: Pen) -> None:
         data = pen.facts([BRUNO, CARLA])
         await beta.arrive(pen.envelope(data), BRUNO)
@@ -159,6 +161,7 @@ class TestAReceipt:
         to = to or ("anna@alfa.example",)
         assert await alfa.arrive(raw, *to, reverse_path="posta-certificata@beta.example") == Taken()
 
+    @pytest.mark.edge("O6")
     async def test_that_comes_twice_is_stored_once(self, alfa: Provider, pec_msgid: str) -> None:
         beta = Pen("beta.example")
         raw = beta.delivery(beta.facts([BRUNO], sender="anna@alfa.example", pec_msgid=pec_msgid), BRUNO)
@@ -202,6 +205,7 @@ class TestAReceipt:
         )
         assert alfa.states(pec_msgid) == {BRUNO: "delivered", CARLA: "taken"}
 
+    @pytest.mark.edge("O6")
     async def test_that_differs_goes_to_the_user_and_changes_nothing(self, alfa: Provider, pec_msgid: str) -> None:
         beta = Pen("beta.example")
         data = beta.facts([BRUNO], sender="anna@alfa.example", pec_msgid=pec_msgid)

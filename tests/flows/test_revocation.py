@@ -132,6 +132,7 @@ def node(sqlite_storage: Storage, world: World, clock: HandClock) -> Node:
     return Node(sqlite_storage, world, clock)
 
 
+@pytest.mark.edge("E14")
 async def test_a_revoked_certificate_is_known_once_the_list_says_so(node: Node, world: World, clock: HandClock) -> None:
     world.lists(at=START)
     await node.watch.look()

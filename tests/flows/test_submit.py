@@ -41,6 +41,7 @@ async def test_an_accepted_message_leaves_receipt_copy_envelope_and_states(alfa:
     assert [leased.message.read() for leased in alfa.leaving] == [post.raw for post in alfa.outbox()]
 
 
+@pytest.mark.edge("A6", "E7")
 @pytest.mark.req("AP-20")
 async def test_each_recipient_is_classed_by_its_domain_whatever_its_case(alfa: Provider) -> None:
     to = ("Bruno@Beta.EXAMPLE", "x@mail.example", "y@sub.beta.example", "z@studio.gamma.example")
@@ -82,6 +83,7 @@ async def test_the_envelope_leaves_with_the_paths_of_the_submission(alfa: Provid
     assert set(expiry.values()) == {None}  # D9: an envelope to a certified recipient never expires
 
 
+@pytest.mark.edge("A11")
 @pytest.mark.req("AP-25", "XML-04", "HDR-10")
 async def test_certification_data_come_from_the_smtp_paths(alfa: Provider) -> None:
     raw = original(
@@ -148,6 +150,7 @@ async def test_the_holder_address_shows_only_where_the_provider_says_so(alfa: Pr
     assert b"Received: from [IPv6:2001:db8::7] by mx.alfa.example" in alfa.outbox()[0].raw
 
 
+@pytest.mark.edge("E10")
 @pytest.mark.req("DP-12", "EN-08")
 @pytest.mark.parametrize(
     ("extra", "form"),
@@ -188,6 +191,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.edge("E2", "E3", "E4", "E5", "O3", "O4")
 @pytest.mark.req("AP-17", "AP-10", "AP-11", "AP-12", "AP-13", "AP-14", "AP-15")
 @pytest.mark.parametrize("case", FAULTS)
 async def test_a_faulty_message_goes_to_nobody_and_its_sender_is_told_why(sqlite_storage: Storage, case: str) -> None:
@@ -224,6 +228,7 @@ async def test_a_notice_names_every_fault(alfa: Provider) -> None:
     assert "hidden recipient" in text  # in English too
 
 
+@pytest.mark.edge("E18")
 @pytest.mark.req("AP-16")
 async def test_size_times_recipients_over_the_limit_is_not_accepted(storage: Storage) -> None:
     alfa = Provider("alfa.example", storage, max_total_bytes=20_000)
@@ -234,6 +239,7 @@ async def test_size_times_recipients_over_the_limit_is_not_accepted(storage: Sto
     assert isinstance(await alfa.hand_in(original(three, body=b"y" * 5_000 + b"\r\n"), *three), Accepted)
 
 
+@pytest.mark.edge("O13")
 async def test_eight_bit_leaves_are_encoded_once_before_anything_is_sealed(alfa: Provider) -> None:
     """D12: what was encoded is the original from then on; a part that the sender signed keeps its bytes."""
     text = original(extra="Content-Type: text/plain; charset=utf-8", body="città\r\n".encode())
@@ -257,6 +263,7 @@ async def test_eight_bit_leaves_are_encoded_once_before_anything_is_sealed(alfa:
     assert alfa.mailbox("anna")[3].raw == head + signed
 
 
+@pytest.mark.edge("E19")
 async def test_a_message_without_identifier_gets_no_reference(alfa: Provider) -> None:
     pec_msgid = await accepted(alfa, original(msgid=None))
     receipt, envelope = alfa.mailbox("anna")[0].certified, alfa.outbox()[0].certified

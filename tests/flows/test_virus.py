@@ -60,6 +60,7 @@ def alarms(provider: Provider) -> list[str | None]:
 
 
 class TestAccessPoint:
+    @pytest.mark.edge("E16")
     @pytest.mark.req("VIR-01", "VIR-02", "VIR-08")
     @pytest.mark.parametrize("hidden", HIDDEN)
     async def test_an_infected_submission_goes_nowhere_and_gives_a_notice(
@@ -156,6 +157,7 @@ class TestAccessPoint:
 
 
 class TestIncomingPoint:
+    @pytest.mark.edge("A12")
     @pytest.mark.req("VIR-04", "VIR-07", "RC-07")
     async def test_an_infected_envelope_is_taken_in_charge_and_reported_for_each_recipient(
         self, beta: Provider, pen: Pen
@@ -177,6 +179,7 @@ class TestIncomingPoint:
         assert kept.provider == "Alfa PEC"
         assert scans(beta) == [f"{NAME}; kept in the virus store"]
 
+    @pytest.mark.edge("A14")
     @pytest.mark.req("HDR-07", "HDR-11", "VIR-08", "VIR-10")
     async def test_a_virus_notice_says_all_that_the_other_provider_needs(self, beta: Provider, pen: Pen) -> None:
         screened(beta)
@@ -275,6 +278,7 @@ class TestIncomingPoint:
         [post] = beta.outbox()
         assert post.certified.header("X-Mittente") == ALFA
 
+    @pytest.mark.edge("E16")
     @pytest.mark.req("VIR-03", "VIR-10")
     async def test_infected_ordinary_mail_is_refused_and_nobody_is_told(self, beta: Provider, pen: Pen) -> None:
         screened(beta)
@@ -319,6 +323,7 @@ class TestIncomingPoint:
 
 
 class TestInfectedReceipts:
+    @pytest.mark.edge("O15")
     async def test_the_user_does_not_get_it_but_its_outcome_counts(self, network: Network) -> None:
         """13.3: reported to the provider that sent it, with an alarm; the state changes all the same."""
         alfa, beta = network.providers
@@ -353,6 +358,7 @@ class TestInfectedReceipts:
 
 
 class TestSendersProvider:
+    @pytest.mark.edge("E17")
     @pytest.mark.req("VIR-06", "VIR-07", "VIR-08", "TIM-14", "RC-07")
     async def test_three_recipients_three_notices_to_the_provider_and_three_to_the_user(self, network: Network) -> None:
         alfa, beta = network.providers

@@ -26,6 +26,7 @@ def receipts(provider: Provider, name: str) -> list[tuple[str, str | None]]:
     return [(receipt.type, receipt.said("consegna")) for receipt in found]
 
 
+@pytest.mark.edge("E6")
 @pytest.mark.req("DP-07", "DP-08", "AP-22", "RC-07", "RC-08", "EN-14", "EN-16")
 async def test_each_recipient_ends_with_exactly_what_is_due(network: Network) -> None:
     """To and Cc at the other provider, one of our own, an unknown mailbox, an ordinary address."""
@@ -66,6 +67,7 @@ async def test_recipients_of_one_domain_go_in_one_transaction(network: Network) 
     ]
 
 
+@pytest.mark.edge("E8")
 @pytest.mark.req("EN-16")
 async def test_within_one_provider_the_way_is_the_same_but_for_the_socket(network: Network) -> None:
     alfa, _ = network.providers
@@ -113,6 +115,7 @@ async def test_no_byte_changes_between_seal_and_mailbox(network: Network) -> Non
     assert {receipt.original for receipt in complete} == {Certified(sealed).original}
 
 
+@pytest.mark.edge("O2")
 async def test_a_bounce_of_an_envelope_reaches_the_sender_as_an_anomaly(network: Network) -> None:
     """And nothing comes of that."""
     alfa, _ = network.providers
@@ -132,6 +135,7 @@ async def test_receipts_of_receipts_never_come(network: Network) -> None:
     assert [sum(len(provider.mailbox(name)) for name in provider.people) for provider in (alfa, beta)] == counts
 
 
+@pytest.mark.edge("A18")
 @pytest.mark.req("SEC-08")
 async def test_a_holder_cannot_send_what_looks_like_a_receipt(network: Network) -> None:
     alfa, beta = network.providers

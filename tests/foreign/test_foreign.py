@@ -232,6 +232,7 @@ def test_it_takes_what_we_seal(world: World, foreign: Foreign) -> None:
         assert envelope.original.endswith(b"X-Riferimento-Message-ID: " + msgid.encode() + b"\r\n\r\nciao\r\n")
 
 
+@pytest.mark.edge("O9")
 @pytest.mark.req("IP-11", "SEC-03")
 def test_nothing_goes_to_a_provider_that_offers_no_tls(world: World, foreign: Foreign) -> None:
     foreign.server.offers_tls = False

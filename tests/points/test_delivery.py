@@ -24,6 +24,7 @@ def test_the_form_follows_what_was_asked_and_the_role(requested: ReceiptForm, ro
     assert delivery_receipt_form(requested, role) is form
 
 
+@pytest.mark.edge("E9")
 @pytest.mark.req("DP-10", "DP-11")
 @pytest.mark.parametrize(
     ("to", "cc", "role"),

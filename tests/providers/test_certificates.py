@@ -100,6 +100,7 @@ CASES: list[Case] = [
 ]
 
 
+@pytest.mark.edge("A5")
 @pytest.mark.req("CRT-01", "CRT-02", "CRT-03", "CRT-04", "CRT-05", "CRT-06", "CRT-07", "CRT-08")
 @pytest.mark.parametrize(("make", "fault"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_each_point_of_the_profile_is_missed_by_name(make: Callable[[], bytes], fault: str) -> None:

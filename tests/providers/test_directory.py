@@ -38,6 +38,7 @@ def names(directory: Directory) -> list[str]:
     return [each.name for each in directory.records]
 
 
+@pytest.mark.edge("A15")
 @pytest.mark.req("DIR-01", "DIR-10", "DIR-12")
 def test_the_rfc_s_example_is_read() -> None:
     directory = read_directory(RFC)
@@ -81,6 +82,7 @@ def test_a_certificate_that_lost_a_character_costs_its_record_alone() -> None:
     assert "base64" in refusal.reason
 
 
+@pytest.mark.edge("A10")
 @pytest.mark.req("DIR-10")
 def test_a_certificate_is_found_by_hash_and_then_compared(net: Network) -> None:
     directory = read_directory(write_ldif(records(net)))
@@ -121,6 +123,7 @@ def test_domains_are_found_whole_and_without_case(domain: str, found: bool) -> N
     assert directory.is_certified(domain) == found
 
 
+@pytest.mark.edge("E23")
 @pytest.mark.req("DIR-12")
 def test_a_record_may_hold_an_old_and_a_new_certificate() -> None:
     directory = read_directory(write_ldif([replace(record("Alfa", "alfa.example"), certificates=(b"old", b"new"))]))
@@ -265,6 +268,7 @@ def test_an_index_that_was_changed_is_refused(net: Network) -> None:
         assert read.version == hashlib.sha256(write_ldif(records(net))).hexdigest()
 
 
+@pytest.mark.edge("A16")
 @pytest.mark.req("DIR-08")
 def test_an_index_signed_by_a_stranger_or_at_another_time_is_refused(net: Network) -> None:
     anchors = (net.authority.root.der,)

@@ -51,6 +51,7 @@ HASHED_PDF = (
 )
 
 
+@pytest.mark.edge("A9")
 @pytest.mark.req("DP-20", "DP-21", "DP-22", "DP-23")
 def test_named_parts_become_hashes_of_their_encoded_bytes_and_the_rest_stays() -> None:
     assert brief(MIXED) == (
@@ -76,6 +77,7 @@ def test_a_mail_program_finds_the_same_tree_with_hash_files() -> None:
     assert all(len(str(part.get_content()).strip()) == 40 for part in parts[1:])
 
 
+@pytest.mark.edge("E22")
 @pytest.mark.req("DP-24")
 @pytest.mark.parametrize("disposition", ["", 'Content-Disposition: attachment; filename="inoltro.eml"\n'])
 def test_a_message_attached_becomes_one_hash(disposition: str) -> None:
@@ -119,6 +121,7 @@ def test_a_signature_below_the_top_is_a_file_like_any_other() -> None:
     assert b'"a.p7m.hash"' in brief(opaque)
 
 
+@pytest.mark.edge("E21")
 @pytest.mark.req("DP-27")
 @pytest.mark.parametrize(
     "content_type", ["application/pkcs7-mime", "application/x-pkcs7-mime", "Application/PKCS7-MIME"]
@@ -157,6 +160,7 @@ def test_a_name_of_any_length_stays_on_legal_lines() -> None:
     assert message_from_bytes(copy).get_filename() == "x" * 200 + ".hash"
 
 
+@pytest.mark.edge("A10")
 def test_the_hash_is_the_same_over_a_rope_of_pieces() -> None:
     data = InMemory.of(MIXED)
     pieces = Octets.of(*(Octets.whole(data).slice(at, at + 7) for at in range(0, len(MIXED), 7)))

@@ -37,6 +37,7 @@ def test_the_fields_of_the_way_are_copied_with_every_fold() -> None:
     assert copied in header
 
 
+@pytest.mark.edge("A18")
 @pytest.mark.req("EN-01")
 def test_trace_fields_and_return_path_are_copied_below_ours() -> None:
     golden = envelope("marker-headers-of-the-client")
@@ -47,6 +48,7 @@ def test_trace_fields_and_return_path_are_copied_below_ours() -> None:
     assert golden.header.startswith(b"Received: ")
 
 
+@pytest.mark.edge("E20")
 @pytest.mark.req("EN-02")
 def test_reply_to_is_copied() -> None:
     assert (
@@ -72,6 +74,7 @@ def test_envelope_and_original_bear_the_certified_identifier(case: Path) -> None
     assert b"\r\nMessage-ID: <17@" not in inner
 
 
+@pytest.mark.edge("A2", "A17")
 @pytest.mark.req("EN-05", "EN-06", "EN-10", "EN-15")
 def test_the_author_is_the_provider_for_the_sender() -> None:
     golden = envelope("plain")

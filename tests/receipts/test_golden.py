@@ -75,6 +75,7 @@ def test_the_bytes_are_the_golden_ones(case: Path) -> None:
     assert written(built(case)) == (case / "expected.eml").read_bytes()
 
 
+@pytest.mark.edge("A3")
 @pytest.mark.req("HDR-01", "HDR-03", "HDR-04")
 @each_case
 def test_one_marker_stands_alone_on_one_line(case: Path) -> None:
@@ -165,6 +166,7 @@ def test_the_date_is_the_instant_of_the_transaction(case: Path) -> None:
     assert read.utcoffset() == golden.facts["at"].utcoffset()
 
 
+@pytest.mark.edge("A7")
 @pytest.mark.req("TIM-01", "TIM-03", "TIM-04")
 @each_certified
 def test_header_text_and_data_tell_one_time(case: Path) -> None:
@@ -188,6 +190,7 @@ def test_a_receipt_comes_from_the_bare_service_address(case: Path) -> None:
     assert golden.values("Reply-To") == []
 
 
+@pytest.mark.edge("E20")
 @pytest.mark.req("HDR-10")
 @pytest.mark.parametrize(
     "case",

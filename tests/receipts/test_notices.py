@@ -94,6 +94,7 @@ def test_a_non_delivery_notice_keeps_the_error(error: ErrorKind) -> None:
     assert stated(non_delivery_notice(replace(FULL, error=error), **COMMON)).error is error
 
 
+@pytest.mark.edge("A4")
 @pytest.mark.req("XML-02", "HDR-10")
 @pytest.mark.parametrize("deadline", Deadline)
 def test_a_timeout_notice_states_the_recipient_and_another_error_and_goes_to_the_sender(deadline: Deadline) -> None:

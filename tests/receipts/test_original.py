@@ -64,6 +64,7 @@ def test_several_authors_are_no_author() -> None:
     assert original.from_address == ""
 
 
+@pytest.mark.edge("O16")
 @pytest.mark.req("HDR-05")
 @pytest.mark.parametrize(
     ("asked", "form"),

@@ -129,6 +129,7 @@ def test_the_error_text_stands_in_for_reasons() -> None:
     assert plain(text).count("\r\n5.1.1 - Beta - indirizzo non valido\r\n") == 2
 
 
+@pytest.mark.edge("O14")
 @pytest.mark.req("RC-02")
 @pytest.mark.parametrize(
     ("subject", "nearest"),

@@ -213,6 +213,23 @@ async def test_no_password_and_no_content_reaches_a_log(
         assert secret not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        ("MAIL FROM:<anna@alfa.example> SMTPUTF8", "555 5.5.4 "),
+        ("MAIL FROM:<perch\u00e9@alfa.example>", "553 5.6.7 "),
+        ("MAIL FROM:<anna@citt\u00e0.example>", "553 5.6.7 "),
+    ],
+)
+async def test_what_needs_smtputf8_is_refused_in_so_many_words(
+    house: Houses, tls: Tls, command: str, answer: str
+) -> None:
+    """Certified mail knows ASCII addresses alone: domains travel as A-labels, local parts of other letters do not."""
+    client = await holder(house(), tls)
+    assert (await client.say(command)).startswith(answer)
+
+
+@pytest.mark.edge("O1")
 @pytest.mark.req("AP-04", "AP-02")
 @pytest.mark.parametrize("path", ["bruno@alfa.example", "anna@beta.example", "", "anna@alfa.example.evil.example"])
 async def test_the_reverse_path_must_be_the_holders(house: Houses, tls: Tls, path: str) -> None:
@@ -314,6 +331,7 @@ async def test_a_message_cut_off_reaches_no_flow(house: Houses, tls: Tls) -> Non
     assert built.flows.submissions == []
 
 
+@pytest.mark.edge("E18")
 @pytest.mark.req("AP-16")
 async def test_a_message_far_too_big_is_refused(house: Houses, tls: Tls) -> None:
     built = house(max_message_bytes=1_000)

@@ -75,6 +75,7 @@ async def test_pauses_grow_and_are_shorter_for_peers_that_were_not_reached(house
         assert timedelta(seconds=low) <= row.next_attempt_at - START <= timedelta(seconds=high)
 
 
+@pytest.mark.edge("O7")
 @pytest.mark.req("TIM-14")
 async def test_a_permanent_refusal_of_an_envelope_is_a_non_delivery_notice(house: House) -> None:
     await house.accepted(BRUNO)
@@ -98,6 +99,7 @@ async def test_a_permanent_refusal_of_an_envelope_is_a_non_delivery_notice(house
     assert [entry.event for entry in await house.register()] == ["failure", "emission"]
 
 
+@pytest.mark.edge("O7")
 async def test_a_missing_domain_is_named_as_such(house: House) -> None:
     await house.accepted(BRUNO)
     house.peers.routes = {"beta.example": Permanent("5.1.2", "no such domain", Stage.ROUTE)}
@@ -145,6 +147,7 @@ async def test_a_certified_envelope_is_never_given_up_by_age(house: House) -> No
     assert await house.mailbox() == []
 
 
+@pytest.mark.edge("O8")
 async def test_a_refused_envelope_to_an_ordinary_recipient_comes_back_as_ordinary_mail(house: House) -> None:
     path = "nobody@mail.example"
     await house.accepted(BRUNO, external=[path])
@@ -190,6 +193,7 @@ async def test_nothing_is_ever_sent_about_a_receipt(house: House, kind: str) -> 
     assert [entry.event for entry in await house.register()] == ["failure", "alarm"]
 
 
+@pytest.mark.edge("O9")
 async def test_an_insecure_peer_is_an_alarm_once(house: House) -> None:
     house.peers.answers = {BRUNO: Temporary("4.7.5", "the peer offers no STARTTLS", Stage.TLS)}
     leased = await house.waiting(BRUNO)
