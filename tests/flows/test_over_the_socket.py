@@ -58,7 +58,7 @@ async def door(beta: Provider, tmp_path_factory: pytest.TempPathFactory) -> Asyn
         tls=tls.server(),
         limits=limits,
         budget=Budget(limits.max_in_flight_bytes),
-        check=lambda reverse, forward: beta.check_recipient(reverse, forward),
+        check=lambda reverse, forward, earlier: beta.check_recipient(reverse, forward, earlier),
         receive=lambda arrival: beta.receive(arrival),
         open_sink=lambda: ContentSink(beta.storage, beta.clock.now),
     )
