@@ -79,7 +79,7 @@ async def test_the_envelope_leaves_with_the_paths_of_the_submission(alfa: Provid
     assert len({post.raw for post in alfa.outbox()}) == 1
     assert {post.row.pec_msgid for post in alfa.outbox()} == {outcome.pec_msgid}
     expiry = {post.row.forward_path: post.row.expires_at for post in alfa.outbox()}
-    assert expiry.pop("x@mail.example") == START + timedelta(days=5)
+    assert expiry.pop("x@mail.example") == START + timedelta(hours=24)
     assert set(expiry.values()) == {None}  # D9: an envelope to a certified recipient never expires
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,7 +45,7 @@ class Provider:
     under_way: int = 0
     most_under_way: int = 0
 
-    async def check(self, reverse_path: str, forward_path: str) -> RecipientAnswer:
+    async def check(self, reverse_path: str, forward_path: str, before: Sequence[str]) -> RecipientAnswer:
         return RecipientAnswer.UNKNOWN_MAILBOX if forward_path.startswith("nobody") else RecipientAnswer.WELCOME
 
     async def receive(self, arrival: Arrival) -> Taken | Refused:
