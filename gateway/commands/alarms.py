@@ -73,13 +73,13 @@ def moment(text: str, zone: ZoneInfo, now: datetime) -> datetime:
     Raises:
         typer.BadParameter: nobody can tell.
     """
-    ago = re.fullmatch(r"(\d{1,6})([mhd])", text, re.ASCII)
+    ago = re.fullmatch(r"(\d{1,6})([mhd])(?: ago)?", text, re.ASCII)
     try:
         if ago:
             return now - int(ago[1]) * _UNITS[ago[2]]
         at = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
-        raise typer.BadParameter(f"{text}: is no time; write 2026-03-01, 2026-03-01T09:30 or 24h") from None
+        raise typer.BadParameter(f"{text}: is no time; write 2026-03-01, 2026-03-01T09:30 or 24h ago") from None
     return at if at.tzinfo else at.replace(tzinfo=zone)
 
 

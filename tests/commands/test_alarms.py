@@ -90,6 +90,7 @@ def test_one_of_a_process_that_is_gone_is_dismissed(ceralacca: Run, opened: Stor
     [
         ("90m", NOW - timedelta(minutes=90)),
         ("24h", NOW - timedelta(days=1)),
+        ("24h ago", NOW - timedelta(days=1)),
         ("7d", NOW - timedelta(days=7)),
         ("2026-03-29", datetime(2026, 3, 28, 23, 0, tzinfo=UTC)),
         ("2026-07-01T09:30", datetime(2026, 7, 1, 7, 30, tzinfo=UTC)),
