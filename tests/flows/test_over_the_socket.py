@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from gateway.flows.issue import Issuer
+from gateway.points.ordinary import Ordinary, OrdinaryPolicy
 from gateway.smtp.hardening import Budget
 from gateway.smtp.limits import Limits
 from gateway.smtp.relay_server import RelayServer
+from gateway.storage.policies import set_policy
 from gateway.storage.sink import ContentSink
 from providers.directory import Directory
 from receipts.errors import TemporaryError
@@ -180,3 +182,16 @@ async def test_a_large_envelope_comes_through_the_sink_unchanged(door: Door, pen
     assert (await door.deliver(raw))[-1].startswith(OK)
     assert door.provider.mailbox("bruno")[0].raw.endswith(raw)
     assert [post.row.kind for post in door.provider.outbox()] == ["take-charge", "delivery"]
+
+
+async def test_boxes_that_decide_otherwise_are_asked_for_apart(door: Door, beta: Provider) -> None:
+    """One answer comes after the last byte, so those who refuse ordinary mail come in a transaction of their own."""
+    box = beta.people["carla"].mailbox_id
+    refuse = OrdinaryPolicy(ordinary=Ordinary.REFUSE)
+    beta.storage.write_now(lambda connection: set_policy(connection, box, refuse, START))
+    raw = original(sender="x@mail.example")
+    replies = await door.deliver(raw, BRUNO, CARLA, sender="x@mail.example")
+    assert [reply[:9] for reply in replies[1:]] == ["250 2.1.5", "452 4.5.3", "250 2.0.0"]
+    replies = await door.deliver(raw, CARLA, sender="x@mail.example")
+    assert [reply[:9] for reply in replies[1:]] == ["250 2.1.5", "550 5.7.1"]
+    assert (beta.kinds("bruno"), beta.kinds("carla")) == (["anomaly"], [])

@@ -59,6 +59,7 @@ def test_each_outcome_has_its_reply() -> None:
         RecipientAnswer.WELCOME: "250 2.1.5",
         RecipientAnswer.NOT_LOCAL: "550 5.7.1",
         RecipientAnswer.UNKNOWN_MAILBOX: "550 5.1.1",
+        RecipientAnswer.FULL: "452 4.2.2",
         RecipientAnswer.APART: "452 4.5.3",
     }
     assert {failure: str(replies.sign_in_failed(failure))[:9] for failure in SignInFailure} == {
