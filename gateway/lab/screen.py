@@ -87,6 +87,7 @@ def introduction(running: Lab) -> Iterator[RenderableType]:
             (provider.name, "bold"),
             "   localhost",
             f"   SMTP {ports['submissions']} (TLS), {ports['submission']} (STARTTLS)",
+            "\n" + " " * len(provider.name),  # a terminal of eighty columns has no room for all in one line
             f"   IMAP {ports['imaps']}, POP3 {ports['pop3s']} (TLS)",
         )
         table = Table.grid(padding=(0, 3, 0, 0))

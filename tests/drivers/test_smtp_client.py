@@ -363,7 +363,7 @@ async def test_close_gives_up_what_does_not_end(client: Clients) -> None:
 # Large messages
 
 LARGE = Octets.whole(
-    InMemory.of(b".seventy-eight characters and a line end, again and again and again and again\r\n" * 40_000)
+    InMemory.of(b".seventy-eight characters and a line end, again and again and again and again\r\n" * 80_000)
 )
 
 

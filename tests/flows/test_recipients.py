@@ -53,7 +53,7 @@ async def test_each_path_has_its_answer(
 
 
 async def test_a_mailbox_that_was_found_is_remembered_for_a_moment(beta: Provider) -> None:
-    assert await beta.check_recipient("x@mail.example", "bruno@beta.example") is WELCOME
+    assert await beta.check_recipient("carla@alfa.example", "bruno@beta.example") is WELCOME
     read = beta.storage.read
     asked = 0
 
@@ -63,10 +63,10 @@ async def test_a_mailbox_that_was_found_is_remembered_for_a_moment(beta: Provide
         return await read(question)  # type: ignore[arg-type, misc]
 
     beta.storage.read = counted  # type: ignore[method-assign, assignment]
-    assert await beta.check_recipient("y@mail.example", "Bruno@beta.example") is WELCOME
+    assert await beta.check_recipient("anna@alfa.example", "Bruno@beta.example") is WELCOME
     assert asked == 0
     beta.clock.at += timedelta(seconds=5)
-    assert await beta.check_recipient("y@mail.example", "bruno@beta.example") is WELCOME
+    assert await beta.check_recipient("anna@alfa.example", "bruno@beta.example") is WELCOME
     assert asked == 1
 
 
