@@ -201,7 +201,7 @@ def test_our_own_record_is_published_signed_by_us(house: House) -> None:
     assert ceralacca("check", "--record", target, "--ca", house.layout.ca_file).exit_code == 0
 
 
-@pytest.mark.req("DIR-12")
+@pytest.mark.req("CRT-09", "DIR-12", "DIR-15")
 def test_the_next_certificate_stands_beside_the_present_one(house: House, tmp_path: Path) -> None:
     following = tmp_path / "next.pem"
     issued = house.authority.provider_certificate(house.name, f"posta-certificata@{house.domain}")
