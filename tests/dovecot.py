@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.lab.ports import FreePorts
 from tests import throwaway
 
 __all__ = ["PASSWORD", "Dovecot", "available", "running"]
@@ -169,12 +170,10 @@ def _users() -> dict[str, str]:
 
 
 def _free_ports(count: int) -> list[int]:
-    with_sockets = [socket.socket() for _ in range(count)]
-    for each in with_sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [int(each.getsockname()[1]) for each in with_sockets]
-    for each in with_sockets:
-        each.close()
+    """Below those that the system gives to outgoing connections."""
+    free = FreePorts(set())
+    ports = [free.take() for _ in range(count)]
+    free.release()
     return ports
 
 
