@@ -1,11 +1,11 @@
 """Mailbox names: modified UTF-7 or UTF-8 on the wire, plain text inside (RFC 3501 section 5.1.3, RFC 6855)."""
 
-import base64
-import binascii
 import re
 import unicodedata
 from collections.abc import Iterable
 from typing import Final
+
+from gateway.points.folder_names import from_utf7, to_utf7
 
 __all__ = ["INBOX", "SEPARATOR", "Matcher", "above", "decoded", "encoded", "is_name"]
 
@@ -14,8 +14,6 @@ SEPARATOR: Final = "/"
 
 _LONGEST: Final = 255  # characters
 _DEEPEST: Final = 20  # levels
-_SHIFTED: Final = re.compile(r"&([^-]*)(-?)")
-_OUTSIDE: Final = re.compile(r"[^\x20-\x7e]+|&")
 _FORBIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -27,8 +25,8 @@ def decoded(name: bytes, *, utf8: bool) -> str | None:
     try:
         text = name.decode("utf-8" if utf8 or any(byte > 0x7F for byte in name) else "ascii")
         if not utf8 and "&" in text:
-            text = _SHIFTED.sub(_unshifted, text)
-    except (ValueError, binascii.Error):
+            text = from_utf7(text)
+    except ValueError:
         return None
     text = unicodedata.normalize("NFC", text)
     first, separator, rest = text.partition(SEPARATOR)
@@ -37,7 +35,7 @@ def decoded(name: bytes, *, utf8: bool) -> str | None:
 
 def encoded(name: str, *, utf8: bool) -> bytes:
     """The bytes of a name for a client; they want quoting still."""
-    return name.encode("utf-8", "replace") if utf8 else _OUTSIDE.sub(_shifted, name).encode("ascii")
+    return name.encode("utf-8", "replace") if utf8 else to_utf7(name).encode("ascii")
 
 
 def is_name(name: str) -> bool:
@@ -103,20 +101,3 @@ def _onwards(pattern: str, places: set[int]) -> set[int]:
 def _without_runs(pattern: str) -> str:
     """The same pattern with one wildcard where several stand together."""
     return re.sub(r"[*%]+", lambda run: "*" if "*" in run[0] else "%", pattern)
-
-
-def _unshifted(found: re.Match[str]) -> str:
-    if not found[2]:
-        raise ValueError("a shift without end")
-    if not found[1]:
-        return "&"
-    sixtyfour = found[1].replace(",", "/")
-    data = base64.b64decode(sixtyfour + "=" * (-len(sixtyfour) % 4), validate=True)
-    return data.decode("utf-16-be")
-
-
-def _shifted(found: re.Match[str]) -> str:
-    if found[0] == "&":
-        return "&-"
-    sixtyfour = base64.b64encode(found[0].encode("utf-16-be", "replace")).decode("ascii")
-    return f"&{sixtyfour.rstrip('=').replace('/', ',')}-"
