@@ -40,6 +40,7 @@ SAMPLES: Mapping[str, str | int] = {  # values for what has no default, by the d
     "index.record_file": "record.ldif.p7m",
     "index.record_url": "https://pec.alfa.example/record.ldif.p7m",
     "index.client_ca_file": "index-clients-ca.pem",
+    "notices.read_at": "https://posta.alfa.example/",
     "relay.tls_ca_file": "roots-tls.pem",
     "relay.routes.domain": "beta.example",
     "relay.routes.host": "mx.beta.example",

@@ -15,6 +15,7 @@ from config.clock import ClockSettings
 from config.deadlines import DeadlineSettings
 from config.index import IndexSettings
 from config.mailboxes import MailboxSettings
+from config.notices import NoticeSettings
 from config.register import RegisterSettings
 from config.revocation import RevocationSettings
 from config.section import Section
@@ -344,6 +345,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     sign_in: SignInSettings = SignInSettings()
     mailboxes: MailboxSettings = MailboxSettings()
+    notices: NoticeSettings = NoticeSettings()
     relay: RelaySettings = RelaySettings()
     deadlines: DeadlineSettings = DeadlineSettings()
     clock: ClockSettings = ClockSettings()

@@ -19,6 +19,7 @@ from gateway.flows.alarms import Alarms
 from gateway.flows.boxes import Boxes
 from gateway.flows.clock_watch import LegalClock
 from gateway.flows.diary import Diary
+from gateway.flows.digests import Digests
 from gateway.flows.effects import Lease, Leased
 from gateway.flows.expire import ExpireFlow
 from gateway.flows.filler import Filler
@@ -65,6 +66,7 @@ NEWS_LOOKED_AT = timedelta(seconds=0.5)
 """How soon a session hears of what another node did to its mailbox."""
 DETAILS_SWEPT = timedelta(minutes=10)
 FULLNESS_LOOKED_AT = timedelta(seconds=30)
+DIGESTS_LOOKED_AT = timedelta(seconds=5)
 FORGOTTEN = timedelta(hours=6)
 SESSIONS_LOOKED_AT = timedelta(seconds=5)
 DIARY_WRITTEN = timedelta(seconds=5)
@@ -122,6 +124,9 @@ class Parts:
         self.filler = Filler(self.storage, self.news, self.clock, owner=self.lease.owner)
         self.upkeep = Upkeep(self.storage, self.clock, terms.upkeep(self.settings))
         self.box_alerts = BoxAlerts(self.storage, self.clock, self.ids, terms.box_alerts(self.settings, self.lease))
+        self.digests = Digests(
+            self.storage, self.clock, self.ids, self._handover, terms.digests(self.settings, self.lease)
+        )
         self.boxes = Boxes(
             storage=self.storage,
             news=self.news,
@@ -275,6 +280,7 @@ class Parts:
         self.ticks.every(NEWS_LOOKED_AT, self.news.poll, "news")
         self.ticks.every(DETAILS_SWEPT, self.filler.sweep, "details", at_once=True)
         self.ticks.every(FULLNESS_LOOKED_AT, self.box_alerts.look, "fullness")
+        self.ticks.every(DIGESTS_LOOKED_AT, self.digests.look, "digests")
         self.ticks.every(FORGOTTEN, self.box_alerts.note_day, "usage", at_once=True)
         self.ticks.every(FORGOTTEN, self.upkeep.forget, "upkeep", at_once=True)
         self.ticks.every(registers.CLOSING_LOOKED_AT, self.closing, "closing")

@@ -1,6 +1,6 @@
 """The settings in the terms of those who keep to them."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -27,10 +27,12 @@ from gateway.flows.alarms import Bell
 from gateway.flows.authenticate import Authenticate
 from gateway.flows.certificate_paths import Question
 from gateway.flows.clock_watch import ClockWatch
+from gateway.flows.digests import DigestSettings
 from gateway.flows.effects import Lease
 from gateway.flows.failures import FailureLimits
 from gateway.flows.fullness_alerts import BoxAlertSettings
 from gateway.flows.index_update import Fetch
+from gateway.flows.letters import Writer
 from gateway.flows.receive import ReceiveSettings
 from gateway.flows.relay import RelaySettings
 from gateway.flows.revocation_watch import Ask
@@ -60,6 +62,7 @@ __all__ = [
     "clock_watch",
     "data_folder",
     "deadlines",
+    "digests",
     "dkim_signer",
     "imap_limits",
     "index_fetch",
@@ -313,6 +316,16 @@ def box_alerts(settings: Settings, lease: Lease) -> BoxAlertSettings:
     return BoxAlertSettings(
         notice_address=settings.policy.notice_address or f"postmaster@{settings.provider.domain}",
         capacity=capacity(settings),
+        lease=lease,
+        expiry=timedelta(days=settings.relay.receipt_days),
+    )
+
+
+def digests(settings: Settings, lease: Lease) -> DigestSettings:
+    return DigestSettings(
+        writer=Writer(name=settings.provider.name, address=notice_address(settings)),
+        daily_at=time.fromisoformat(settings.notices.daily_at),
+        read_at=settings.notices.read_at,
         lease=lease,
         expiry=timedelta(days=settings.relay.receipt_days),
     )

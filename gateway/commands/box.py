@@ -13,9 +13,11 @@ from gateway.app import terms
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
 from gateway.commands.domain import opened, refuse, shown
 from gateway.commands.names import given_address
+from gateway.points.digests import About, Beat
 from gateway.points.forecast import DAYS, full_on
-from gateway.storage import accounts, usage
+from gateway.storage import accounts, digests, usage
 from gateway.storage.accounts import BoxKind, MailboxRef
+from gateway.storage.digests import Subscription
 from gateway.storage.usage import Usage
 
 __all__ = ["box_of", "given_size", "notice", "quota", "receipts", "usage_"]
@@ -30,6 +32,34 @@ class Where(StrEnum):
 
     FOLDER = "folder"
     INBOX = "inbox"
+
+
+class When(StrEnum):
+    """When a holder hears of what comes."""
+
+    OFF = "off"
+    IMMEDIATELY = "immediately"
+    HOURLY = "hourly"
+    DAILY = "daily"
+
+
+class Kind(StrEnum):
+    """Of what a holder hears."""
+
+    CERTIFIED = "certified"
+    FAILURES = "failures"
+    RECEIPTS = "receipts"
+    ORDINARY = "ordinary"
+    ALL = "all"
+
+
+OF_KIND = {
+    Kind.CERTIFIED: About.CERTIFIED,
+    Kind.FAILURES: About.FAILURES,
+    Kind.RECEIPTS: About.RECEIPTS,
+    Kind.ORDINARY: About.ORDINARY,
+    Kind.ALL: About.CERTIFIED | About.FAILURES | About.RECEIPTS | About.ORDINARY,
+}
 
 
 def quota(
@@ -108,20 +138,52 @@ def receipts(
 def notice(
     address: Address,
     to: Annotated[str | None, typer.Argument(metavar="[OTHER]", help="An ordinary address, or `none`.")] = None,
+    when: Annotated[When | None, typer.Option("--when", help="When it is told that something has come.")] = None,
+    about: Annotated[
+        list[Kind] | None,
+        typer.Option("--about", help="Of what it is told; may be repeated. Left out: certified and failures."),
+    ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Show or set the ordinary address that is told when a box fills up."""
+    """Show or set the ordinary address that is told when a box fills up and, with --when, that something has come."""
     other = None if to is None or to == "none" else given_address(to)
+    if about and when in {None, When.OFF}:
+        raise refuse("--about goes with --when immediately, hourly or daily")
     with opened(config) as (_, storage):
 
-        def transaction(connection: Connection) -> Usage:
+        def transaction(connection: Connection) -> str:
             box = box_of(connection, address)
+            if other is not None and accounts.mailbox_of(connection, other) is not None:
+                raise accounts.AccountRefused(f"{other} is a box of this provider: notices go to an ordinary mailbox")
             if to is not None:
                 usage.set_notice_address(connection, box.id, other)
-            return _usage(connection, box)
+            wanted = _subscription(when, about)
+            if to == "none" or when is not None:
+                digests.set_digest(connection, box.id, wanted, datetime.now(UTC))
+            found = _usage(connection, box)
+            if wanted is not None and found.notice_address is None:
+                raise accounts.AccountRefused(f"{found.address}: no address to send notices to")
+            return _told(found, digests.subscription_of(connection, box.id))
 
-        found = storage.write_now(transaction)
-    typer.echo(f"{found.address}: {found.notice_address or 'no notice address'}")
+        typer.echo(storage.write_now(transaction))
+
+
+def _subscription(when: When | None, about: list[Kind] | None) -> Subscription | None:
+    if when is None or when is When.OFF:
+        return None
+    chosen = About(0)
+    for kind in about or (Kind.CERTIFIED, Kind.FAILURES):
+        chosen |= OF_KIND[kind]
+    return Subscription(Beat(when.value), chosen)
+
+
+def _told(box: Usage, subscription: Subscription | None) -> str:
+    if box.notice_address is None:
+        return f"{box.address}: no notice address"
+    if subscription is None:
+        return f"{box.address}: {box.notice_address}, told when the box fills up"
+    kinds = [kind.value for kind, about in OF_KIND.items() if kind is not Kind.ALL and about in subscription.about]
+    return f"{box.address}: {box.notice_address}, told {subscription.beat.value} of {', '.join(kinds)}"
 
 
 def given_size(size: str) -> int | None:

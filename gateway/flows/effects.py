@@ -222,6 +222,7 @@ class Effects:
             most=filing.most,
             return_path=filing.return_path,
             pec_msgid=filing.pec_msgid,
+            arrived=True,
         )
 
     def _new_row(self, departure: _Departure, bodies: dict[int, int]) -> NewOutboxRow:

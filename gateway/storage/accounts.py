@@ -205,6 +205,7 @@ def add_account(connection: Connection, new: NewAccount) -> Account:
         "receipts_in_inbox": new.kind is not BoxKind.USER,  # they are all that the service's own box is for
         "has_rules": False,
         "notice_address": None,
+        "told_about": 0,
     }
     mailbox = _ADD_MAILBOX.one(connection, shared | counters | policy)
     assert mailbox is not None

@@ -1,6 +1,7 @@
 """What lies in a mailbox: messages with an opaque id for life, folder, UID and modseq (D27)."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -9,9 +10,12 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, bindparam, exists, select, update
 
 from gateway.points.box import FIRST_FOLDERS, RECEIPTS, counts, is_certified
+from gateway.points.digests import About, about_of
 from gateway.points.marks import Mark
 from gateway.points.tracking import RecipientState
+from gateway.storage import digests
 from gateway.storage.batch import Addition, batch_of
+from gateway.storage.digests import Arrivals
 from gateway.storage.errors import Conflict
 from gateway.storage.statements import Statement
 from gateway.storage.tables import certified_messages, certified_recipients, folders, mailboxes, messages
@@ -65,6 +69,7 @@ class NewMessage:
     return_path: str = ""
     pec_msgid: str | None = None
     most: int | None = None  # bytes up to which it may fill the mailbox
+    arrived: bool = False  # it came for the holder, who may want to hear of it: it was not put there by a program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +106,13 @@ _COUNT = Statement(
         modseq=mailboxes.c.modseq + bindparam("changes"),
         used_bytes=mailboxes.c.used_bytes + bindparam("bytes"),
     )
-    .returning(mailboxes.c.last_uid, mailboxes.c.modseq, mailboxes.c.used_bytes, mailboxes.c.receipts_in_inbox)
+    .returning(
+        mailboxes.c.last_uid,
+        mailboxes.c.modseq,
+        mailboxes.c.used_bytes,
+        mailboxes.c.receipts_in_inbox,
+        mailboxes.c.told_about,
+    )
 )
 _FREE = Statement(
     update(mailboxes)
@@ -154,6 +165,7 @@ class _Tally:
     modseq: int = 0
     used: int = 0
     receipts: str = Folder.RECEIPTS
+    about: int = 0  # what its holder hears of
 
 
 class _Deliveries(Addition):
@@ -179,6 +191,9 @@ class _Deliveries(Addition):
             tally.modseq = values["now"] = tally.modseq + 1
         if marked:
             _MARK.many(connection, [values for values, _ in marked])
+        heard_of = {mailbox: tally.about for mailbox, tally in tallies.items() if tally.about}
+        if heard_of:
+            digests.count(connection, _arrivals(new, heard_of))
         batch_of(connection).changed.update(tallies)
         if new:
             super().flush(connection, new)
@@ -216,6 +231,19 @@ def _count(connection: Connection, tallies: dict[int, _Tally]) -> None:
         tally.uid, tally.modseq, tally.used = found[0] - tally.new, found[1] - tally.new - tally.marked, found[2]
         if found[3]:
             tally.receipts = Folder.INBOX
+        tally.about = found[4]
+
+
+def _arrivals(new: list[Any], heard_of: Mapping[int, int]) -> list[Arrivals]:
+    """What came into the mailboxes whose holders hear of it; automatic mail that may answer a notice is left out."""
+    found: dict[int, tuple[int, Counter[About]]] = {}
+    for row in new:
+        about = about_of(row["kind"]) & heard_of.get(row["mailbox_id"], 0)
+        if about and row["arrived"] and (about is not About.ORDINARY or row["return_path"]):
+            first, counted = found.setdefault(row["mailbox_id"], (row["at"], Counter()))
+            counted[about] += 1
+            found[row["mailbox_id"]] = min(first, row["at"]), counted
+    return [Arrivals(mailbox, *found[mailbox]) for mailbox in sorted(found)]
 
 
 def _place(connection: Connection, row: dict[str, Any], tally: _Tally) -> str:
@@ -308,6 +336,7 @@ def _row(message: NewMessage) -> dict[str, Any]:
         "body_id": message.body_id,
         "return_path": clean(message.return_path),
         "pec_msgid": message.pec_msgid,
+        "arrived": message.arrived,
     }
 
 

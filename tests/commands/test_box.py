@@ -95,9 +95,44 @@ def test_receipts_go_where_the_holder_wants_them(run: Run) -> None:
 
 
 def test_the_notice_address_is_set_and_taken_away(run: Run) -> None:
-    assert run("account", "notice", ANNA, "anna@mail.example").output == f"{ANNA}: anna@mail.example\n"
-    assert run("account", "notice", ANNA).output == f"{ANNA}: anna@mail.example\n"
+    told = f"{ANNA}: anna@mail.example, told when the box fills up\n"
+    assert run("account", "notice", ANNA, "anna@mail.example").output == told
+    assert run("account", "notice", ANNA).output == told
     assert run("account", "notice", ANNA, "none").output == f"{ANNA}: no notice address\n"
+
+
+def test_a_holder_chooses_when_to_hear_and_of_what(run: Run) -> None:
+    start = f"{ANNA}: anna@mail.example, told"
+    assert run("account", "notice", ANNA, "anna@mail.example", "--when", "daily").output == (
+        f"{start} daily of certified, failures\n"
+    )
+    assert run("account", "notice", ANNA, "--when", "immediately", "--about", "receipts").output == (
+        f"{start} immediately of receipts\n"
+    )
+    everything = f"{start} hourly of certified, failures, receipts, ordinary\n"
+    assert run("account", "notice", ANNA, "--when", "hourly", "--about", "all").output == everything
+    assert run("account", "notice", ANNA).output == everything
+    assert run("account", "notice", ANNA, "--when", "off").output == f"{start} when the box fills up\n"
+    assert run("account", "notice", ANNA, "--when", "daily").exit_code == 0
+    assert run("account", "notice", ANNA, "none").output == f"{ANNA}: no notice address\n"
+    assert run("account", "notice", ANNA, "anna@mail.example").output == f"{start} when the box fills up\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--when", "daily"], "no address to send notices to"),
+        (["none", "--when", "daily"], "no address to send notices to"),
+        (["a@mail.example", "--about", "all"], "--about goes with --when"),
+        (["a@mail.example", "--when", "off", "--about", "all"], "--about goes with --when"),
+        ([ANNA], "is a box of this provider"),
+    ],
+)
+def test_notices_that_cannot_be(run: Run, options: list[str], why: str) -> None:
+    done = run("account", "notice", ANNA, *options)
+    assert done.exit_code != 0
+    assert why in " ".join(done.output.split())
+    assert run("account", "notice", ANNA).output == f"{ANNA}: no notice address\n"
 
 
 @pytest.mark.parametrize("command", ["quota", "receipts", "notice", "usage"])

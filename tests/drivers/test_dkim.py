@@ -1,11 +1,7 @@
 """DKIM: what we sign is believed by others, what others signed is judged, and neither keeps a message in memory."""
 
-import asyncio
 import hashlib
-import os
 import random
-import shutil
-import subprocess
 import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -23,6 +19,7 @@ from gateway.drivers.keyfiles import KeyRefused, key_pem
 from gateway.points.authentication import Dkim, Result
 from receipts.octets import Octets
 from receipts.scanner import scan_header
+from tests.drivers.mail_dkim import judged_by, perl_with_dkim
 from tests.drivers.zone import Zone, serving
 
 AT = datetime(2026, 3, 2, 8, 30, 15, tzinfo=UTC)
@@ -135,10 +132,10 @@ class TestSigning:
 
     async def test_mail_dkim_believes_it(self, key: DkimKey) -> None:
         """Another implementation, in another language, that asks for the key over a socket."""
-        perl = _perl()
+        perl = perl_with_dkim()
         async with serving(zone(key)) as port:
-            assert await _mail_dkim(perl, port, signed(key)) == "pass"
-            assert (await _mail_dkim(perl, port, signed(key).replace(b"Perizia", b"perizia"))).startswith("fail")
+            assert await judged_by(perl, port, signed(key)) == "pass"
+            assert (await judged_by(perl, port, signed(key).replace(b"Perizia", b"perizia"))).startswith("fail")
 
     async def test_what_is_sealed_stays_as_it_is(self, keys: DkimKeys) -> None:
         made = (await DkimSigner(keys)(Octets.of(MESSAGE), 1, AT)).read()
@@ -321,29 +318,3 @@ class TestChecking:
         raw = b"X: y\r\n" * 1_000 + signed(key)
         [found] = await judged(raw, zone(key))
         assert (found.result, found.reason) == (Result.PERMERROR, "header too long")
-
-
-VERIFIER = """
-use Mail::DKIM::Verifier; use Mail::DKIM::DNS; use Net::DNS::Resolver;
-Mail::DKIM::DNS::resolver(Net::DNS::Resolver->new(nameservers => ["127.0.0.1"], port => $ARGV[0]));
-my $verifier = Mail::DKIM::Verifier->new; binmode STDIN;
-while (<STDIN>) { $verifier->PRINT($_) } $verifier->CLOSE; print $verifier->result_detail;
-"""
-
-
-def _perl() -> str:
-    """Perl with Mail::DKIM. Without it the test is left out, but never in CI."""
-    found = shutil.which("perl")
-    if found and not subprocess.run([found, "-MMail::DKIM", "-e", "1"], capture_output=True, check=False).returncode:
-        return found
-    message = "Mail::DKIM is not installed (apt: libmail-dkim-perl)"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
-
-
-async def _mail_dkim(perl: str, port: int, raw: bytes) -> str:
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(perl, "-e", VERIFIER, str(port), stdin=pipe, stdout=pipe)
-    said, _ = await process.communicate(raw)
-    return said.decode()

@@ -8,6 +8,7 @@ from gateway.storage.tables.boxes import mailbox_days, rules, sent_appends
 from gateway.storage.tables.certified import certified_messages, certified_recipients, submissions
 from gateway.storage.tables.columns import metadata
 from gateway.storage.tables.details import detail_fill, message_details, message_words
+from gateway.storage.tables.digests import digests
 from gateway.storage.tables.fetched import downloads
 from gateway.storage.tables.imports import import_sources, imported
 from gateway.storage.tables.legal import register, register_chain, register_links, register_segments
@@ -35,6 +36,7 @@ __all__ = [
     "content_chunks",
     "contents",
     "detail_fill",
+    "digests",
     "domains",
     "downloads",
     "expunged",

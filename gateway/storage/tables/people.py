@@ -26,6 +26,9 @@ mailboxes = Table(
     Column("receipts_in_inbox", Boolean, nullable=False, server_default=false()),
     Column("has_rules", Boolean, nullable=False, server_default=false()),
     words("notice_address", nullable=True),  # an ordinary mailbox of the holder's
+    Column(
+        "told_about", SmallInteger, nullable=False, server_default=text("0")
+    ),  # About: what the holder hears of there
 )
 
 aliases = Table(
