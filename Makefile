@@ -23,7 +23,7 @@ run: $(VENV)/runtime.stamp
 	@$(BIN)/ceralacca lab $(ARGS)
 
 test: $(VENV)/development.stamp tools
-	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto -m "not desktop" $(ARGS)
 
 test-clients: $(VENV)/development.stamp tools
 	@CERALACCA_CLIENT_MESSAGES=5000 $(BIN)/python -m pytest tests/clients $(ARGS)
