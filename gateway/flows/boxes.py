@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from gateway.drivers.sources import Clock, Ids
 from gateway.flows import boxfolders, boxwords
 from gateway.flows.boxsearch import needs_details, search
+from gateway.flows.boxtallies import Tallies
 from gateway.flows.boxviews import Views
 from gateway.flows.boxwords import FlagWords
 from gateway.flows.news import Follower, News
@@ -40,7 +41,7 @@ from gateway.points.boxes import (
     Why,
 )
 from gateway.points.marks import Mark
-from gateway.storage import content, details, folders, letters
+from gateway.storage import content, details, folders, keywords, letters
 from gateway.storage.appends import append
 from gateway.storage.engine import Storage
 from gateway.storage.sink import ContentSink
@@ -71,6 +72,7 @@ class _Shared:
     ids: Ids
     capacity: Capacity
     views: Views
+    tallies: Tallies
 
 
 class Boxes:
@@ -81,7 +83,9 @@ class Boxes:
     """
 
     def __init__(self, *, storage: Storage, news: News, clock: Clock, ids: Ids, capacity: Capacity) -> None:
-        self._shared = _Shared(storage=storage, news=news, clock=clock, ids=ids, capacity=capacity, views=Views())
+        self._shared = _Shared(
+            storage=storage, news=news, clock=clock, ids=ids, capacity=capacity, views=Views(), tallies=Tallies()
+        )
 
     async def __call__(self, holder: Holder) -> "HeldBox":
         """The holder's box. Raises TemporaryError when storage is away."""
@@ -125,7 +129,9 @@ class HeldBox:
         await self._storage.write(lambda connection: boxfolders.subscribe(connection, self._mailbox_id, name, on=on))
 
     async def status(self, names: Sequence[str], /) -> Mapping[str, Status]:
-        return await self._storage.read(lambda connection: boxfolders.statuses(connection, self._mailbox_id, names))
+        return await self._storage.read(
+            lambda connection: boxfolders.statuses(connection, self._mailbox_id, names, self._shared.tallies)
+        )
 
     async def quota(self) -> Quota:
         used, own = await self._storage.read(lambda connection: folders.used_bytes(connection, self._mailbox_id))
@@ -165,6 +171,8 @@ class HeldBox:
     async def changes(self, folder_id: int, since: int, /) -> Changes:
         def question(connection: Connection) -> Changes:
             modseq, _ = folders.modseqs(connection, self._mailbox_id)
+            if modseq == since:
+                return Changes(modseq=modseq, rows=(), vanished=(), uid_next=self._next_uid(connection, folder_id)[1])
             key = self._key(connection, folder_id)
             rows = letters.letters_since(connection, self._mailbox_id, key, since)
             folder = folders.folder_of(connection, self._mailbox_id, folder_id)
@@ -211,20 +219,23 @@ class HeldBox:
         *,
         unchanged_since: int | None = None,
     ) -> Stored:
-        def transaction(connection: Connection) -> tuple[list[Any], list[int]]:
+        def transaction(connection: Connection) -> tuple[int, list[Any], dict[int, str]]:
             key = self._key(connection, folder_id)
             modseq = folders.change_box(connection, self._mailbox_id)[0]
             bits = boxwords.bits(connection, self._mailbox_id, change, flags)
-            modified: list[int] = []
-            if unchanged_since is not None:
-                before = letters.letters(connection, self._mailbox_id, key, uids)
-                modified = [row[0] for row in before if row[1] > unchanged_since]
-            left = [uid for uid in uids if uid not in set(modified)] if modified else uids
-            letters.set_flags(connection, self._mailbox_id, key, left, modseq=modseq, **bits)
-            return letters.letters(connection, self._mailbox_id, key, left), modified
+            letters.set_flags(
+                connection, self._mailbox_id, key, uids, modseq=modseq, unchanged_since=unchanged_since, **bits
+            )
+            rows = letters.letters(connection, self._mailbox_id, key, uids)
+            return modseq, rows, keywords.keyword_names(connection, self._mailbox_id)
 
-        rows, modified = await self._storage.write(transaction)
-        return Stored(await self._storage.read(lambda connection: self._words.rows(connection, rows)), modified)
+        modseq, rows, own = await self._storage.write(transaction)
+        self._words.learn(own)
+        late: list[int] = []
+        if unchanged_since is not None:
+            late = [row[0] for row in rows if unchanged_since < row[1] < modseq]
+            rows = [row for row in rows if not unchanged_since < row[1] < modseq]
+        return Stored([self._words.row(row) for row in rows], late, modseq)
 
     async def copy(self, folder_id: int, uids: Sequence[int], target: str, /) -> Copied:
         def transaction(connection: Connection) -> list[letters.Copy]:
@@ -284,14 +295,14 @@ class HeldBox:
             folder = boxfolders.named(connection, self._mailbox_id, name)
             _, own = folders.used_bytes(connection, self._mailbox_id)
             quota = capacity.quota if own is None else own or None
-            keywords = [boxwords.keyword_bits(connection, self._mailbox_id, one.words) for one in new]
+            own_words = [boxwords.keyword_bits(connection, self._mailbox_id, one.words) for one in new]
             return uid_validity, append(
                 connection,
                 self._holder.account_id,
                 self._mailbox_id,
                 folder,
                 new,
-                keywords,
+                own_words,
                 room=None if quota is None else quota - used,
             )
 

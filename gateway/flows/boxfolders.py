@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from gateway.flows.boxtallies import Tallies
 from gateway.points.box import FIRST_FOLDERS, MAX_FOLDERS, is_folder_name
 from gateway.points.boxes import BoxRefused, Folder, SpecialUse, Status, Why
 from gateway.storage import folders, letters
@@ -99,21 +100,21 @@ def subscribe(connection: Connection, mailbox_id: int, name: str, *, on: bool) -
     folders.subscribe(connection, mailbox_id, name, on=on)
 
 
-def statuses(connection: Connection, mailbox_id: int, names: Iterable[str]) -> Mapping[str, Status]:
+def statuses(connection: Connection, mailbox_id: int, names: Iterable[str], tallies: Tallies) -> Mapping[str, Status]:
     """Counts of those of these folders that are there."""
     wanted = set(names)
     modseq, uid_validity = folders.modseqs(connection, mailbox_id)
     found = [one for one in folders.list_folders(connection, mailbox_id) if one.name in wanted]
-    counted = folders.count_messages(connection, mailbox_id, found)
+    counted = {one.id: tallies.count(connection, mailbox_id, one, modseq) for one in found}
     return {
         one.name: Status(
-            messages=(counts := counted[one.id]).messages,
-            unseen=counts.unseen,
-            deleted=counts.deleted,
-            size=counts.size,
-            recent=counts.recent,
+            messages=(tally := counted[one.id]).messages,
+            unseen=len(tally.unseen),
+            deleted=len(tally.deleted),
+            size=tally.size,
+            recent=letters.weight(connection, mailbox_id, one.key, one.recent_from - 1)[0],
             uid_validity=uid_validity,
-            uid_next=max(counts.highest_uid, one.highest_uid) + 1,
+            uid_next=max(tally.highest_uid, one.highest_uid) + 1,
             modseq=modseq,
         )
         for one in found

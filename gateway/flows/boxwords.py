@@ -31,7 +31,10 @@ class FlagWords:
 
     def load(self, connection: Connection) -> None:
         """See which keywords the box has now."""
-        own = keywords.keyword_names(connection, self._mailbox_id)
+        self.learn(keywords.keyword_names(connection, self._mailbox_id))
+
+    def learn(self, own: dict[int, str]) -> None:
+        """These keywords the box has now, by their bits."""
         if own != self._own:
             self._own, self._known = own, {}
 

@@ -1,22 +1,18 @@
 """Changes of mailboxes, told to the sessions that look at them: at once in this process, soon from other nodes.
 
-The storage's writer says which mailboxes a commit changed. What other processes commit is found by asking for the
-modseqs of all mailboxes with live sessions, in one question, twice a second.
+The storage's writer says which mailboxes a commit changed, and up to which modseq. What other processes commit is
+found by asking for the modseqs of all mailboxes with live sessions, in one question, twice a second.
 """
 
 import asyncio
-import logging
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.storage import folders
 from gateway.storage.engine import Storage
-from gateway.storage.errors import StorageUnavailable
 
 __all__ = ["Follower", "News"]
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -34,9 +30,8 @@ class News:
         self._boxes: dict[int, _Box] = {}
         self._listeners: list[Callable[[frozenset[int]], None]] = []
         self._lock = threading.Lock()
-        self._changed: set[int] = set()
+        self._changed: dict[int, int] = {}  # what was committed since the loop looked, by mailbox: its modseq
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._looking: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin to listen, in the event loop of the process."""
@@ -86,11 +81,11 @@ class News:
         if not box.followers:
             del self._boxes[mailbox_id]
 
-    def _committed(self, changed: frozenset[int]) -> None:
+    def _committed(self, changed: Mapping[int, int]) -> None:
         """In the writer's thread: one call into the event loop for all commits until it gets there."""
         with self._lock:
             first = not self._changed
-            self._changed |= changed
+            self._changed.update(changed)
         if first and self._loop is not None:
             try:
                 self._loop.call_soon_threadsafe(self._tell)
@@ -99,23 +94,15 @@ class News:
 
     def _tell(self) -> None:
         with self._lock:
-            changed, self._changed = frozenset(self._changed), set()
+            changed, self._changed = self._changed, {}
         for listener in self._listeners:
-            listener(changed)
-        followed = {mailbox for mailbox in changed if mailbox in self._boxes}
-        if followed:
-            task = asyncio.ensure_future(self._look_now(followed))
-            self._looking.add(task)
-            task.add_done_callback(self._looking.discard)
-
-    async def _look_now(self, mailbox_ids: Collection[int]) -> None:
-        try:
-            await self._look(mailbox_ids)
-        except StorageUnavailable as error:
-            log.warning("changes of mailboxes cannot be read", exc_info=error)
+            listener(frozenset(changed))
+        self._wake(changed.items())
 
     async def _look(self, mailbox_ids: Collection[int]) -> None:
-        found = await self._storage.read(lambda connection: folders.modseqs_of(connection, mailbox_ids))
+        self._wake(await self._storage.read(lambda connection: folders.modseqs_of(connection, mailbox_ids)))
+
+    def _wake(self, found: Iterable[tuple[int, int]]) -> None:
         for mailbox_id, modseq in found:
             box = self._boxes.get(mailbox_id)
             if box is None or modseq <= box.modseq:

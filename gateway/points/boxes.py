@@ -192,6 +192,7 @@ class Stored(NamedTuple):
 
     rows: Sequence[Row]  # of those that were there and not refused, by UID
     modified: Sequence[int]  # UIDs left alone, as they changed after the moment that was given
+    modseq: int  # of the box then; one more than before
 
 
 class Copied(NamedTuple):

@@ -75,8 +75,8 @@ class Batch:
     """What the transactions of one group leave to be added at the end. It belongs to the writer's connection."""
 
     def __init__(self) -> None:
-        self.changed: set[int] = set()
-        """Mailboxes in which the present group changes something."""
+        self.changed: dict[int, int] = {}
+        """Mailboxes in which the present group changes something, each with its modseq after that."""
         self._rows: dict[Deferred, list[Any]] = {}
         self._own: set[Table] = set()  # tables that the present transaction adds to
         self._node = secrets.randbits(10)

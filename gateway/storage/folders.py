@@ -1,24 +1,21 @@
 """The folders of a mailbox. What lies in them stands in ``letters``."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from gateway.points.box import FIRST_FOLDERS, folder_name
-from gateway.points.marks import Mark
 from gateway.storage.batch import batch_of
 from gateway.storage.statements import Statement, among, insert_ignoring, insert_into, numbers
-from gateway.storage.tables import folders, mailboxes, messages, subscriptions
+from gateway.storage.tables import folders, mailboxes, subscriptions
 
 __all__ = [
-    "Counts",
     "StoredFolder",
     "add_first_folders",
     "add_folder",
     "change_box",
-    "count_messages",
     "ensure_folder",
     "folder_named",
     "folder_of",
@@ -46,19 +43,6 @@ class StoredFolder:
     highest_uid: int
     recent_from: int
     log_from: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """What lies in a folder."""
-
-    messages: int = 0
-    unseen: int = 0
-    deleted: int = 0
-    size: int = 0
-    recent: int = 0
-    highest_uid: int = 0  # of a message that is there
-    first_unseen: int | None = None
 
 
 _COLUMNS = (
@@ -105,18 +89,6 @@ _MODSEQ = Statement(select(mailboxes.c.modseq, mailboxes.c.uid_validity).where(m
 _MODSEQS = Statement(among(mailboxes.c.id, lambda these: select(mailboxes.c.id, mailboxes.c.modseq).where(these)))
 _HOLD = Statement(select(mailboxes.c.id).where(mailboxes.c.id == bindparam("mailbox")).with_for_update())
 _USED = Statement(select(mailboxes.c.used_bytes, mailboxes.c.quota_bytes).where(mailboxes.c.id == bindparam("mailbox")))
-_UNSEEN: Final = messages.c.flags.op("&")(int(Mark.SEEN)) == 0
-_COUNTS = Statement(
-    select(
-        func.count(),
-        func.coalesce(func.sum(case((_UNSEEN, 1), else_=0)), 0),
-        func.coalesce(func.sum(case((messages.c.flags.op("&")(int(Mark.DELETED)) != 0, 1), else_=0)), 0),
-        func.coalesce(func.sum(messages.c.size), 0),
-        func.coalesce(func.sum(case((messages.c.uid >= bindparam("recent"), 1), else_=0)), 0),
-        func.coalesce(func.max(messages.c.uid), 0),
-        func.min(case((_UNSEEN, messages.c.uid), else_=None)),
-    ).where(messages.c.mailbox_id == bindparam("mailbox"), messages.c.folder == bindparam("folder"))
-)
 
 
 def add_first_folders(connection: Connection, mailbox_id: int, language: str) -> None:
@@ -202,7 +174,7 @@ def change_box(connection: Connection, mailbox_id: int, *, uids: int = 0) -> tup
     row = _CHANGE.one(connection, {"mailbox": mailbox_id, "uids": uids})
     if row is None:
         raise LookupError(f"no mailbox {mailbox_id}")
-    batch_of(connection).changed.add(mailbox_id)
+    batch_of(connection).changed[mailbox_id] = row[0]
     return row[0], row[1] - uids, row[2], row[3]
 
 
@@ -228,25 +200,6 @@ def used_bytes(connection: Connection, mailbox_id: int) -> tuple[int, int | None
     """How much a mailbox holds of what counts, and its own quota if it has one."""
     row = _USED.one(connection, {"mailbox": mailbox_id})
     return (0, None) if row is None else (row[0], row[1])
-
-
-def count_messages(connection: Connection, mailbox_id: int, wanted: Iterable[StoredFolder]) -> Mapping[int, Counts]:
-    """What lies in each of the folders, by its id."""
-    return {folder.id: _counted(connection, mailbox_id, folder) for folder in wanted}
-
-
-def _counted(connection: Connection, mailbox_id: int, folder: StoredFolder) -> Counts:
-    row = _COUNTS.one(connection, {"mailbox": mailbox_id, "folder": folder.key, "recent": folder.recent_from})
-    assert row is not None
-    return Counts(
-        messages=row[0],
-        unseen=int(row[1]),
-        deleted=int(row[2]),
-        size=int(row[3]),
-        recent=int(row[4]),
-        highest_uid=row[5],
-        first_unseen=row[6],
-    )
 
 
 def _add(connection: Connection, mailbox_id: int, key: str, name: str, special_use: str | None) -> StoredFolder:

@@ -37,6 +37,8 @@ __all__ = [
     "some_ids",
     "uids",
     "vanished_since",
+    "weight",
+    "without_or_with",
 ]
 
 
@@ -71,6 +73,17 @@ _BODIES = Statement(
 _FIRST_WITHOUT = Statement(
     select(func.min(messages.c.uid)).where(*_HERE, messages.c.flags.op("&")(bindparam("mark")) == 0)
 )
+_WITHOUT_OR_WITH = Statement(
+    select(messages.c.uid, messages.c.flags).where(
+        *_HERE,
+        (messages.c.flags.op("&")(bindparam("without")) == 0) | (messages.c.flags.op("&")(bindparam("mark")) != 0),
+    )
+)
+_WEIGHT = Statement(
+    select(func.count(), func.coalesce(func.sum(messages.c.size), 0), func.coalesce(func.max(messages.c.uid), 0)).where(
+        *_HERE, messages.c.uid > bindparam("above")
+    )
+)
 _SOME_IDS = Statement(select(messages.c.id).where(*_HERE).order_by(messages.c.uid).limit(bindparam("most")))
 _HIGHEST = Statement(select(func.max(messages.c.uid)).where(*_HERE))
 _SINCE = Statement(select(*_STATE).where(*_HERE, messages.c.modseq > bindparam("since")).order_by(messages.c.uid))
@@ -91,19 +104,15 @@ def _with_bits(column: Any, keep: str, add: str) -> Any:
 _NEW_FLAGS = _with_bits(messages.c.flags, "keep", "add")
 _NEW_KEYWORDS = _with_bits(messages.c.keywords, "keep_keywords", "add_keywords")
 _SET = Statement(
-    among(
-        messages.c.uid,
-        lambda these: (
-            update(messages)
-            .where(
-                *_HERE,
-                these,
-                messages.c.modseq <= bindparam("unchanged"),
-                (messages.c.flags != _NEW_FLAGS) | (messages.c.keywords != _NEW_KEYWORDS),
-            )
-            .values(flags=_NEW_FLAGS, keywords=_NEW_KEYWORDS, modseq=bindparam("now"))
-        ),
+    update(messages)
+    .where(
+        *_HERE,
+        messages.c.uid >= bindparam("first"),
+        messages.c.uid <= bindparam("last"),
+        messages.c.modseq <= bindparam("unchanged"),
+        (messages.c.flags != _NEW_FLAGS) | (messages.c.keywords != _NEW_KEYWORDS),
     )
+    .values(flags=_NEW_FLAGS, keywords=_NEW_KEYWORDS, modseq=bindparam("now"))
 )
 _COPIED = (
     messages.c.id,
@@ -218,6 +227,18 @@ def first_without(connection: Connection, mailbox_id: int, folder: str, mark: in
     return None if row is None else row[0]
 
 
+def without_or_with(connection: Connection, mailbox_id: int, folder: str, without: int, mark: int) -> list[Row]:
+    """UID and flags of messages that lack one mark, or carry another."""
+    return _WITHOUT_OR_WITH.all(connection, {"mailbox": mailbox_id, "here": folder, "without": without, "mark": mark})
+
+
+def weight(connection: Connection, mailbox_id: int, folder: str, above: int = 0) -> tuple[int, int, int]:
+    """Of the messages with higher UIDs than ``above``: how many, their bytes, the highest UID, or 0."""
+    row = _WEIGHT.one(connection, {"mailbox": mailbox_id, "here": folder, "above": above})
+    assert row is not None
+    return row[0], int(row[1]), row[2]
+
+
 def highest_uid(connection: Connection, mailbox_id: int, folder: str) -> int:
     """The highest UID of a message that is there; 0 if there is none."""
     row = _HIGHEST.one(connection, {"mailbox": mailbox_id, "here": folder})
@@ -245,7 +266,7 @@ def set_flags(
     connection: Connection,
     mailbox_id: int,
     folder: str,
-    wanted: Collection[int],
+    wanted: Sequence[int],
     *,
     modseq: int,
     keep: int,
@@ -257,6 +278,7 @@ def set_flags(
     """Give messages other flags: of the old ones those in ``keep``, and those in ``add``; how many changed.
 
     Args:
+        wanted: UIDs, ascending.
         modseq: what those that change get.
         unchanged_since: messages with a higher modseq stay as they are.
     """
@@ -270,7 +292,7 @@ def set_flags(
         "add_keywords": add_keywords,
         "unchanged": EVER if unchanged_since is None else unchanged_since,
     }
-    return _SET.run(connection, values | numbers(connection, wanted))
+    return _SET.many(connection, [values | {"first": first, "last": last} for first, last in _runs(wanted)])
 
 
 def copy(
@@ -372,7 +394,14 @@ def _log(connection: Connection, mailbox_id: int, folder: str, gone: Sequence[in
     """Remember which UIDs left, as runs; and that the folder gives none of them again."""
     if not gone:
         return
-    cuts = [0, *(n for n, (low, high) in enumerate(pairwise(gone), 1) if high != low + 1), len(gone)]
     values = {"mailbox_id": mailbox_id, "folder": folder, "modseq": modseq, "at": micros(at)}
-    _LOG.many(connection, [values | {"first_uid": gone[a], "last_uid": gone[b - 1]} for a, b in pairwise(cuts)])
+    _LOG.many(connection, [values | {"first_uid": first, "last_uid": last} for first, last in _runs(gone)])
     _LEFT.run(connection, {"mailbox": mailbox_id, "here": folder, "uid": gone[-1]})
+
+
+def _runs(ascending: Sequence[int]) -> list[tuple[int, int]]:
+    """Numbers that follow one another, by the first and the last of each run."""
+    if not ascending:
+        return []
+    cuts = [0, *(n for n, (low, high) in enumerate(pairwise(ascending), 1) if high != low + 1), len(ascending)]
+    return [(ascending[a], ascending[b - 1]) for a, b in pairwise(cuts)]

@@ -194,7 +194,7 @@ class _Deliveries(Addition):
         heard_of = {mailbox: tally.about for mailbox, tally in tallies.items() if tally.about}
         if heard_of:
             digests.count(connection, _arrivals(new, heard_of))
-        batch_of(connection).changed.update(tallies)
+        batch_of(connection).changed.update({mailbox: tally.modseq for mailbox, tally in tallies.items()})
         if new:
             super().flush(connection, new)
 

@@ -8,7 +8,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -23,8 +23,9 @@ from gateway.storage.errors import StorageUnavailable
 __all__ = ["Changed", "GroupLimits", "Writer"]
 
 T = TypeVar("T")
-Changed = Callable[[frozenset[int]], None]
-"""Is told of mailboxes in which something was committed, in the writer's thread; neither blocks nor raises."""
+Changed = Callable[[Mapping[int, int]], None]
+"""Is told of mailboxes in which something was committed, each with its modseq after that, in the writer's thread;
+neither blocks nor raises."""
 ATTEMPTS: Final = 4  # of a single transaction that another node's transaction stands in the way of
 
 
@@ -181,11 +182,11 @@ class Writer:
         self._tell(batch_of(connection).changed)
         return None
 
-    def _tell(self, changed: set[int]) -> None:
+    def _tell(self, changed: dict[int, int]) -> None:
         if not changed:
             return
         if self.changed is not None:
-            self.changed(frozenset(changed))
+            self.changed(changed.copy())
         changed.clear()
 
     def _roll_back(self, error: Exception) -> None:

@@ -1,8 +1,10 @@
 """Boxes as programs that keep folders use them, in a real database."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
@@ -295,6 +297,33 @@ async def test_a_change_reaches_other_sessions_of_the_box(here: Office) -> None:
     assert one.modseq == other.modseq == modseq
     await other.close()
     await other.close()
+
+
+async def test_what_was_counted_before_is_counted_as_if_for_the_first_time(here: Office) -> None:
+    box = await here.box()
+    uids = await put(box, message(1), message(2), message(3))
+    inbox = (await box.open("INBOX", read_only=True)).folder_id
+    acts: list[Callable[[], Awaitable[Any]]] = [
+        lambda: box.store(inbox, uids[:2], FlagChange.ADD, ["\\Seen", "\\Deleted"]),
+        lambda: put(box, message(4), flags=("\\Seen",)),
+        lambda: box.store(inbox, uids, FlagChange.REMOVE, ["\\Seen"]),
+        lambda: box.open("INBOX", read_only=False),  # takes what is recent
+        lambda: box.copy(inbox, uids, "Archive"),
+        lambda: box.move(inbox, uids[2:], "Archive"),
+        lambda: box.expunge(inbox, None),
+        lambda: put(box, message(5)),
+    ]
+    for act in acts:
+        await act()
+        new = Boxes(
+            storage=here.storage, news=here.news, clock=Clock(), ids=RandomIds(), capacity=Capacity(1_000_000, 0)
+        )
+        fresh = await new(here.holders["anna"])
+        names = ("INBOX", "Archive", "Sent")
+        assert await box.status(names) == await fresh.status(names)
+        await fresh.close()
+    found = (await box.status(["INBOX"]))["INBOX"]
+    assert (found.messages, found.unseen, found.deleted, found.recent) == (2, 1, 0, 1)
 
 
 async def test_a_change_of_another_node_is_seen_when_it_is_looked_for(here: Office, storage_url: str) -> None:

@@ -33,7 +33,7 @@ async def store(inside: Inside, asked: Store) -> str:
             asked.flags,
             unchanged_since=asked.unchanged_since,
         )
-        await _tell(inside, asked, stored)
+        await inside.say(_told(inside, asked, stored))
         modified.extend(stored.modified)
         there += len(stored.rows) + len(stored.modified)
     if modified:
@@ -42,19 +42,15 @@ async def store(inside: Inside, asked: Store) -> str:
     return replies.ISSUED if there < len(uids) and not asked.uid else "STORE done"
 
 
-async def _tell(inside: Inside, asked: Store, stored: Stored) -> None:
-    view = inside.open_view
+def _told(inside: Inside, asked: Store, stored: Stored) -> bytes:
+    """What a client is told of messages whose flags it stored."""
+    rows = inside.open_view.tell_stored(stored)
     with_uid = asked.uid or inside.qresync
-    for row in stored.rows:
-        number = view.number(row.uid)
-        if number is None:
-            continue
-        view.tell(row)
-        if not asked.silent:
-            recent = view.is_recent(row.uid)
-            await inside.say(replies.row(number, row, is_recent=recent, uid=with_uid, modseq=inside.condstore))
-        elif inside.condstore:
-            await inside.say(replies.modseq(number, row, uid=with_uid))
+    if not asked.silent:
+        return replies.rows(rows, uid=with_uid, modseq=inside.condstore)
+    if not inside.condstore:
+        return b""
+    return b"".join([replies.modseq(number, row, uid=with_uid) for number, row, _ in rows])
 
 
 async def copy(inside: Inside, asked: Copy) -> str:

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from gateway.mailbox.imap.numbers import SAVED, NumberSet, merged
-from gateway.points.boxes import Changes, Opened, Row
+from gateway.points.boxes import Changes, Opened, Row, Stored
 
 __all__ = ["View"]
 
 _FEW: Final = 20  # one of so many messages is looked up, more are counted through
+_NONE_LEFT: Final = (2**63, 2**63)
 
 
 class View:
@@ -141,6 +142,27 @@ class View:
         if row.modseq > self.modseq:
             self._told[row.uid] = row.modseq
             self._keep(row)
+
+    def tell_stored(self, stored: Stored) -> list[tuple[int, Row, bool]]:
+        """The client is told now of messages whose flags it stored: their numbers, rows, and which are recent."""
+        found: list[tuple[int, Row, bool]] = []
+        uids, spans = self._uids, iter(self.recent_ranges)
+        low, high = next(spans, _NONE_LEFT)
+        index = 0
+        for row in stored.rows:
+            index = bisect_left(uids, row.uid, index)
+            if index == len(uids) or uids[index] != row.uid:
+                continue
+            while row.uid > high:
+                low, high = next(spans, _NONE_LEFT)
+            found.append((index + 1, row, low <= row.uid))
+            if row.modseq > self.modseq:
+                self._told[row.uid] = row.modseq
+            if self._flags is not None:
+                self._flags[index], self._modseqs[index] = row.flags, row.modseq
+        if stored.modseq == self.modseq + 1:  # nobody else has changed the box: of this there is no news
+            self.modseq = stored.modseq
+        return found
 
     def take(self, changes: Changes) -> tuple[bool, list[Row]]:
         """Let news in: whether there are new messages, and the rows of old ones of which the client does not know.

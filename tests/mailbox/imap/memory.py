@@ -259,13 +259,12 @@ class MemoryBox:
         here = [kept for kept in self._in(folder_id) if kept.uid in set(uids)]
         late = [kept for kept in here if unchanged_since is not None and kept.modseq > unchanged_since]
         stored = [kept for kept in here if kept not in late]
-        tick = None
+        tick = self._tick()
         for kept in stored:
             after = _after(kept.flags, change, frozenset(flags))
             if after != kept.flags:
-                tick = tick or self._tick()
                 kept.flags, kept.modseq = after, tick
-        return Stored([kept.row for kept in stored], [kept.uid for kept in late])
+        return Stored([kept.row for kept in stored], [kept.uid for kept in late], tick)
 
     async def copy(self, folder_id: int, uids: Sequence[int], target: str, /) -> Copied:
         room = self._room(target)

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.mailbox.imap.numbers import SAVED
 from gateway.mailbox.imap.view import View
-from gateway.points.boxes import Changes, Opened, Row
+from gateway.points.boxes import Changes, Opened, Row, Stored
 
 
 def view(*uids: int, recent_from: int = 1000) -> View:
@@ -113,3 +113,15 @@ def test_when_removals_are_forgotten_what_is_there_counts() -> None:
     seen = view(10, 20, 30)
     seen.keep_only([20])
     assert seen.remove_gone() == ([10, 30], [3, 1])
+
+
+@pytest.mark.parametrize(("modseq", "known"), [(11, 11), (12, 10)])
+def test_after_storing_flags_a_session_is_up_to_date_unless_others_changed_the_box_too(modseq: int, known: int) -> None:
+    seen = view(10, 20, 30, recent_from=20)
+    rows = [row(10, modseq), row(15, modseq), row(20, 9), row(30, modseq)]
+    told = seen.tell_stored(Stored(rows, [], modseq))
+    assert told == [(1, rows[0], False), (2, rows[2], True), (3, rows[3], True)]
+    assert seen.modseq == known
+    _, changed = seen.take(changes(rows[0], row(20, modseq - 1), rows[3], modseq=modseq))
+    if known < modseq:
+        assert changed == [row(20, modseq - 1)]  # what others did, and only that
