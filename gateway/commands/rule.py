@@ -46,6 +46,9 @@ def add(
     larger: Annotated[Text, typer.Option("--larger", help="If it is larger, as in 5MB.")] = None,
     smaller: Annotated[Text, typer.Option("--smaller", help="If it is smaller.")] = None,
     folder: Annotated[Text, typer.Option("--folder", help="Into this folder, which is made if missing.")] = None,
+    copy: Annotated[
+        list[str] | None, typer.Option("--copy", help="A copy into this folder, which is made if missing.")
+    ] = None,
     mark: Annotated[list[str] | None, typer.Option("--mark", help="Seen, Flagged, $label1 and so on.")] = None,
     forward: Annotated[Text, typer.Option("--forward", help="A copy, as an ordinary message, to this address.")] = None,
     notify: Annotated[bool, typer.Option("--notify", help="A word to the notice address, without content.")] = False,
@@ -62,20 +65,22 @@ def add(
     actions = [Action(Outcome.MARK, _given_mark(name)) for name in mark or ()]
     if folder is not None:
         actions.append(Action(Outcome.FOLDER, _given_folder(folder)))
+    actions += [Action(Outcome.COPY, _given_folder(name)) for name in copy or ()]
     if forward is not None:
         actions.append(Action(Outcome.FORWARD, given_address(forward)))
     if notify:
         actions.append(Action(Outcome.NOTIFY))
     if not actions:
-        raise refuse("a rule does something: --folder, --mark, --forward or --notify")
+        raise refuse("a rule does something: --folder, --copy, --mark, --forward or --notify")
     new = Rule(tuple(conditions), tuple(actions), stop)
 
     def transaction(connection: Connection) -> int:
         box = box_of(connection, address)
         if len(rules.list_rules(connection, box.id)) >= MAX_RULES:
             raise AccountRefused(f"{address}: a box has at most {MAX_RULES} rules")
-        if folder is not None:
-            ensure_folder(connection, box.id, folder)
+        for name in (folder, *(copy or ())):
+            if name is not None:
+                ensure_folder(connection, box.id, name)
         return rules.add_rule(connection, box.id, new)
 
     with opened(config) as (_, storage):

@@ -93,6 +93,7 @@ class Effects:
     _departures: list[_Departure] = field(default_factory=list)
     _isolated: list[tuple[NewQuarantined, bytes]] = field(default_factory=list)
     _entries: list[RegisterEntry] = field(default_factory=list)
+    _further: list[Callable[[Connection], object]] = field(default_factory=list)
 
     def keep_message(self, message: Octets) -> None:
         """Keep a message without filing or sending it."""
@@ -143,6 +144,15 @@ class Effects:
         """File a message in another folder, if one is named, and with more marks."""
         at = next(number for number, one in enumerate(self._filings) if one is filing)
         self._filings[at] = replace(filing, folder=folder or filing.folder, flags=filing.flags | flags)
+
+    def copy(self, filing: "_Filing", *, folder: str | None, flags: int) -> None:
+        """File a message once more in the same mailbox; its content is kept and counted once."""
+        token = self.ids.token()
+        self._filings.append(replace(filing, token=token, folder=folder, flags=filing.flags | flags, most=None))
+
+    def further(self, statement: Callable[[Connection], object]) -> None:
+        """Do that as well, behind everything else. A transaction that fails is done again."""
+        self._further.append(statement)
 
     def send(
         self,
@@ -203,6 +213,8 @@ class Effects:
         for infected, sha256 in self._isolated:
             quarantine.add(connection, infected, bodies[id(infected.message)], sha256)
         register.append(connection, self._entries)
+        for statement in self._further:
+            statement(connection)
         leased = tuple(
             Leased(_leased_row(row, row_id, lease), departure.message)
             for row, row_id, departure in zip(rows, row_ids, self._departures, strict=True)

@@ -7,12 +7,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from gateway.flows.inspection import Inspection
+from gateway.flows.scripted import BoxScript
 from gateway.flows.work import LARGE
 from gateway.points.authentication import Authentication
 from gateway.points.incoming import ArrivalKind
 from gateway.points.ordinary import Ordinary, OrdinaryPolicy, effective
 from gateway.points.rules import Rule
-from gateway.storage import accounts, certified, content, policies, received, rules, usage
+from gateway.storage import accounts, certified, content, folders, policies, received, rules, scripts, usage
 from gateway.storage.accounts import BoxKind, MailboxRef
 from gateway.storage.certified import CertifiedMessage
 from gateway.storage.received import ProcessedEnvelope
@@ -38,6 +39,7 @@ class Known:
     authentication: Authentication | None = None  # of ordinary mail
     rules: Mapping[int, Sequence[Rule]] = field(default_factory=dict, hash=False)  # by mailbox id, where there are any
     notice_addresses: Mapping[int, str] = field(default_factory=dict, hash=False)  # of those mailboxes
+    scripts: Mapping[int, BoxScript] = field(default_factory=dict, hash=False)  # of those with an active one
 
     def is_repeated(self, inspection: Inspection, path: str) -> bool:
         """Whether this very envelope has reached its end for that forward path (D4)."""
@@ -91,14 +93,22 @@ def reported(connection: Connection, inspection: Inspection, known: Known) -> Kn
 
 
 def _ruled(connection: Connection, boxes: Mapping[str, MailboxRef]) -> dict[str, Any]:
-    """Rules and notice addresses of the boxes that have rules; for others nothing is asked."""
+    """Rules, scripts and notice addresses of the boxes that have rules or a script; for others nothing is asked."""
     ruled = {box.id for box in boxes.values() if box.has_rules}
     if not ruled:
         return {}
-    found = (usage.usage_of(connection, mailbox_id) for mailbox_id in ruled)
+    found = {id_: one for id_ in ruled if (one := usage.usage_of(connection, id_)) is not None}
     return {
         "rules": rules.rules_of(connection, ruled),
-        "notice_addresses": {one.mailbox_id: one.notice_address for one in found if one and one.notice_address},
+        "notice_addresses": {id_: one.notice_address for id_, one in found.items() if one.notice_address},
+        "scripts": {
+            id_: BoxScript(
+                stored=stored,
+                folders=frozenset(folder.name for folder in folders.list_folders(connection, id_)),
+                language=found[id_].language if id_ in found else "it",
+            )
+            for id_, stored in scripts.active_scripts(connection, ruled).items()
+        },
     }
 
 

@@ -16,6 +16,7 @@ from gateway.flows.fullness import is_full
 from gateway.flows.inspection import Inspection, Inspector
 from gateway.flows.issue import Issuer
 from gateway.flows.known import Known, look_up, reported
+from gateway.flows.letters import Writer
 from gateway.flows.outcomes import Arrival, ReceiveOutcome, Refusal, Refused, Taken
 from gateway.flows.ruling import Rulings, follow_rules
 from gateway.flows.screening import OneScan, Screening
@@ -161,6 +162,9 @@ class ReceiveFlow:
                 notice_address=self._settings.notice_address,
                 expiry=self._settings.receipt_expiry,
                 is_certified=self._inspector.is_certified,
+                scripts=known.scripts,
+                writer=Writer(name=self._issuer.identity.name, address=self._settings.notice_address),
+                lease=self._settings.lease,
             )
             follow_rules(inspection, decided.effects, known.boxes, rulings)
         return decided

@@ -13,11 +13,13 @@ from gateway.points.marks import CALLED, RESERVED, Mark
 from receipts.wire import MessageKind
 
 __all__ = [
+    "FORWARDED",
     "KINDS",
     "MAX_RULES",
     "MAX_VALUE",
     "Action",
     "Condition",
+    "Copy",
     "Facts",
     "Field",
     "Outcome",
@@ -46,6 +48,7 @@ class Field(StrEnum):
 
 class Outcome(StrEnum):
     FOLDER = "folder"
+    COPY = "copy"  # one more copy, in this folder; the message goes where it would go anyway
     MARK = "mark"
     FORWARD = "forward"  # a copy to an address; the message stays
     NOTIFY = "notify"  # a word to the box's notice address, without content
@@ -84,14 +87,39 @@ class Facts:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One more copy of a message in the same box."""
+
+    folder: str | None  # the name of one; None: where the message would go anyway
+    marks: Mark = NO_MARKS
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What is to be done."""
 
     folder: str | None = None  # the name of one; None: where it would go anyway
     marks: Mark = NO_MARKS
+    copies: tuple[Copy, ...] = ()
     forward: str | None = None
-    notify: bool = False
+    notify: bool = False  # at the notice address
+    tell: tuple[str, ...] = ()  # at these addresses
+    last: bool = False  # nobody else is to be asked
+
+    def then(self, other: "Verdict") -> "Verdict":
+        """Both, the other one asked later: the first folder and the first address win, the rest adds up."""
+        copies = (*self.copies, *other.copies)
+        folder = self.folder or other.folder
+        return Verdict(
+            folder=folder,
+            marks=self.marks | other.marks,
+            copies=tuple({copy.folder: copy for copy in copies if copy.folder != folder}.values()),
+            forward=self.forward or other.forward,
+            notify=self.notify or other.notify,
+            tell=tuple(dict.fromkeys((*self.tell, *other.tell))),
+            last=self.last or other.last,
+        )
 
 
 _RECEIPTS: Final = frozenset({MessageKind.ACCEPTANCE.value, MessageKind.DELIVERY.value, MessageKind.TAKE_CHARGE.value})
@@ -111,7 +139,8 @@ FORWARDED: Final = _CERTIFIED | _ORDINARY
 def judge(rules: Iterable[Rule], facts: Facts) -> Verdict:
     """Ask the rules in their order. The first that names a folder or an address wins; marks add up."""
     folder = forward = None
-    marks, notify = NO_MARKS, False
+    marks, notify, last = NO_MARKS, False, False
+    copies: dict[str, Copy] = {}
     for rule in rules:
         if not all(_holds(condition, facts) for condition in rule.conditions):
             continue
@@ -119,6 +148,8 @@ def judge(rules: Iterable[Rule], facts: Facts) -> Verdict:
             match action.outcome:
                 case Outcome.FOLDER:
                     folder = folder or action.value
+                case Outcome.COPY:
+                    copies.setdefault(action.value, Copy(action.value))
                 case Outcome.MARK:
                     marks |= mark_called(action.value) or NO_MARKS
                 case Outcome.FORWARD:
@@ -126,8 +157,16 @@ def judge(rules: Iterable[Rule], facts: Facts) -> Verdict:
                 case Outcome.NOTIFY:
                     notify = True
         if rule.stop:
+            last = True
             break
-    return Verdict(folder=folder, marks=marks, forward=forward if facts.kind in FORWARDED else None, notify=notify)
+    return Verdict(
+        folder=folder,
+        marks=marks,
+        copies=tuple(copy for copy in copies.values() if copy.folder != folder),
+        forward=forward if facts.kind in FORWARDED else None,
+        notify=notify,
+        last=last,
+    )
 
 
 def mark_called(name: str) -> Mark | None:

@@ -211,10 +211,14 @@ def _still_to_mark(connection: Connection, marks: list[_SentMark]) -> list[tuple
 
 def _tallies(new: list[Any], marked: list[tuple[dict[str, Any], int]]) -> dict[int, _Tally]:
     tallies: dict[int, _Tally] = {}
+    counted: set[tuple[int, int]] = set()
     for row in new:
         tally = tallies.setdefault(row["mailbox_id"], _Tally())
         tally.new += 1
-        tally.bytes += row["size"] if counts(row["kind"]) else 0
+        content = row["mailbox_id"], row["body_id"]
+        if content not in counted and counts(row["kind"]):
+            counted.add(content)  # a box may get several copies of one arrival
+            tally.bytes += row["size"]
     for _, mailbox in marked:
         tallies.setdefault(mailbox, _Tally()).marked += 1
     return dict(sorted(tallies.items()))

@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from gateway.points.rules import Action, Condition, Field, Outcome, Rule
+from gateway.storage.ruled import note_ruled
 from gateway.storage.statements import Statement, insert_into
-from gateway.storage.tables import mailboxes, rules
+from gateway.storage.tables import rules
 from gateway.storage.values import clean
 
 __all__ = ["add_rule", "list_rules", "remove_rule", "rules_of"]
@@ -23,7 +24,6 @@ _LAST = Statement(
     select(func.coalesce(func.max(rules.c.position), 0)).where(rules.c.mailbox_id == bindparam("mailbox"))
 )
 _REMOVE = Statement(delete(rules).where(rules.c.mailbox_id == bindparam("mailbox"), rules.c.id == bindparam("rule")))
-_HAS = Statement(update(mailboxes).where(mailboxes.c.id == bindparam("mailbox")).values(has_rules=bindparam("has")))
 
 
 def list_rules(connection: Connection, mailbox_id: int) -> list[tuple[int, Rule]]:
@@ -50,15 +50,15 @@ def add_rule(connection: Connection, mailbox_id: int, rule: Rule) -> int:
         },
     )
     assert row is not None
-    _HAS.run(connection, {"mailbox": mailbox_id, "has": True})
+    note_ruled(connection, mailbox_id)
     return int(row[0])
 
 
 def remove_rule(connection: Connection, mailbox_id: int, rule_id: int) -> bool:
     """Remove a rule of this mailbox; False if it has none with this id."""
     removed = _REMOVE.run(connection, {"mailbox": mailbox_id, "rule": rule_id}) == 1
-    if removed and not list_rules(connection, mailbox_id):
-        _HAS.run(connection, {"mailbox": mailbox_id, "has": False})
+    if removed:
+        note_ruled(connection, mailbox_id)
     return removed
 
 

@@ -62,6 +62,8 @@ def test_rules_are_added_listed_and_removed(run: Run) -> None:
     told = "sender 'x@' and larger '5000000': mark Flagged, folder Grandi; then no other rule\n"
     assert run("account", "rule", "add", ANNA, *options).output == f"1  {told}"
     assert run("account", "rule", "add", ANNA, "--forward", "a@mail.example").exit_code == 0
+    assert run("account", "rule", "add", ANNA, "--copy", "Copie").output == "3  every message: copy Copie\n"
+    assert run("account", "rule", "remove", ANNA, "3").exit_code == 0
     listed = f"1  {told}2  every message: forward a@mail.example\n"
     assert run("account", "rule", "list", ANNA).output == listed
     assert run("account", "rule", "remove", ANNA, "1").exit_code == 0

@@ -60,7 +60,7 @@ def test_the_first_folder_wins_marks_add_up_and_a_rule_may_be_the_last() -> None
         rule(stop=True, notify=""),
         rule(mark="Flagged"),
     ]
-    expected = Verdict(folder="A", marks=Mark.SEEN | Mark.LABEL_1, forward="o@mail.example", notify=True)
+    expected = Verdict(folder="A", marks=Mark.SEEN | Mark.LABEL_1, forward="o@mail.example", notify=True, last=True)
     assert judge(asked, FACTS) == expected
 
 

@@ -20,6 +20,7 @@ from gateway.storage.tables.people import account_passwords, accounts, aliases, 
 from gateway.storage.tables.policies import mailbox_policies
 from gateway.storage.tables.quarantined import quarantine
 from gateway.storage.tables.received import processed_envelopes, received_receipts
+from gateway.storage.tables.scripts import sieve_scripts
 from gateway.storage.tables.subaddresses import subaddresses
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "register_segments",
     "rules",
     "sent_appends",
+    "sieve_scripts",
     "sign_in_places",
     "subaddresses",
     "submissions",
