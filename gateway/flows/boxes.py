@@ -5,7 +5,6 @@ Every read and every change names the holder's own mailbox (promise 6).
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -13,6 +12,7 @@ from sqlalchemy import Connection
 
 from gateway.drivers.sources import Clock, Ids
 from gateway.flows import boxfolders, boxwords
+from gateway.flows.boxdetails import columns_for, incomplete, of_rows
 from gateway.flows.boxsearch import needs_details, search
 from gateway.flows.boxtallies import Tallies
 from gateway.flows.boxviews import Views
@@ -33,7 +33,6 @@ from gateway.points.boxes import (
     Opened,
     Query,
     Quota,
-    Section,
     SpecialUse,
     Status,
     Stored,
@@ -45,23 +44,12 @@ from gateway.storage import content, details, folders, keywords, letters
 from gateway.storage.appends import append
 from gateway.storage.engine import Storage
 from gateway.storage.sink import ContentSink
-from gateway.storage.values import instant
 from receipts.octets import Octets
-from receipts.outline import Place
 
 __all__ = ["Boxes", "HeldBox"]
 
 T = TypeVar("T")
 FILLED_AT_ONCE: Final = 1_000
-COLUMNS: Final = {
-    Want.DATE_AND_SIZE: ("at", "size"),
-    Want.ENVELOPE: ("envelope",),
-    Want.BODY: ("body",),
-    Want.STRUCTURE: ("structure",),
-    Want.HEADER: ("header",),
-    Want.SECTIONS: ("places",),
-}
-WORKED_OUT: Final = frozenset({"envelope", "body", "structure", "header", "places"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,19 +175,20 @@ class HeldBox:
 
         return await self._storage.read(question)
 
-    async def details(self, folder_id: int, uids: Sequence[int], want: Want, /) -> Sequence[Details]:
-        columns = [name for asked, names in COLUMNS.items() if asked in want for name in names]
-        zone = self._shared.clock.now().tzinfo
-        if WORKED_OUT.intersection(columns):
-            await self._work_out(folder_id, uids)
+    async def details(self, folder_id: int, uids: Sequence[int], want: Want, /) -> Details:
+        columns, zone = columns_for(want), self._shared.clock.now().tzinfo
 
-        def question(connection: Connection) -> list[Details]:
+        def question(connection: Connection) -> tuple[Details, list[int]]:
             key = self._key(connection, folder_id)
             rows = details.read_columns(connection, self._mailbox_id, key, uids, columns)
             self._words.load(connection)
-            return [self._details(row, columns, zone) for row in rows]
+            return of_rows(rows, want, self._words, zone), incomplete(rows)
 
-        return await self._storage.read(question)
+        found, bare = await self._storage.read(question)
+        if bare:
+            await self._work_out(folder_id, bare)
+            found, _ = await self._storage.read(question)
+        return found
 
     async def bodies(self, folder_id: int, uids: Sequence[int], /) -> Mapping[int, Octets]:
         def question(connection: Connection) -> dict[int, Octets]:
@@ -361,21 +350,6 @@ class HeldBox:
         highest = letters.highest_uid(connection, self._mailbox_id, key)
         return folder_id, max(highest, folder.highest_uid if folder else 0) + 1
 
-    def _details(self, row: Any, columns: Sequence[str], zone: tzinfo | None) -> Details:
-        found = Details(row=self._words.row(row))
-        for name, value in zip(columns, row[4:], strict=True):
-            if name == "at":
-                found.at = instant(value).astimezone(zone)
-            elif name == "places":
-                found.sections = () if value is None else [_section(place) for place in details.places_of(value)]
-            elif value is not None:
-                setattr(found, name, value if name == "size" else bytes(value))
-        return found
-
     def _tokens(self) -> Iterator[str]:
         while True:
             yield self._shared.ids.token()
-
-
-def _section(place: Place) -> Section:
-    return Section(place.path, place.start, place.body, place.stop, place.inner)

@@ -49,16 +49,23 @@ class FlagWords:
 
     def row(self, row: Sequence[Any]) -> Row:
         """One such row, with the keywords that were loaded."""
-        flags = self._known.get((row[2], row[3]))
-        if flags is None:
-            flags = self._words(row[2], row[3])
-        return Row(row[0], row[1], flags)
+        return Row(row[0], row[1], self._kind(row[2], row[3]))
+
+    def flags(self, marks: Iterable[int], own: Iterable[int]) -> list[frozenset[str]]:
+        """The flags of many messages, by their marks and the bits of their keywords."""
+        both = list(zip(marks, own, strict=True))
+        kinds = {kind: self._kind(*kind) for kind in set(both)}
+        return [kinds[kind] for kind in both]
 
     def mask(self, flag: str) -> tuple[int, int]:
         """The bit of a flag among the marks, or among the box's own keywords; neither for one that is not known."""
         marks, others = marks_of((flag,))
         own = next((1 << bit for bit, name in self._own.items() if others and name.lower() == others[0].lower()), 0)
         return int(marks), own
+
+    def _kind(self, marks: int, own: int) -> frozenset[str]:
+        known = self._known.get((marks, own))
+        return self._words(marks, own) if known is None else known
 
     def _words(self, marks: int, own: int) -> frozenset[str]:
         names = {name for mark, name in NAMES.items() if marks & mark}

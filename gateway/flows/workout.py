@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from gateway.storage import content, details
 from gateway.storage.details import Worked
 from gateway.storage.engine import Storage
+from receipts.choice import USUAL, FieldChooser
 from receipts.fields import unfold
 from receipts.imapforms import body_structure, envelope
 from receipts.octets import EMPTY, Octets
@@ -29,6 +30,7 @@ Bodies = Sequence[tuple[int, int]]
 AT_ONCE: Final = 100
 BYTES_AT_ONCE: Final = 4_000_000
 """What is read, worked out and committed together; one body at least."""
+_USUAL_FIELDS: Final = FieldChooser(USUAL, others=False)
 
 
 async def work_out_all(storage: Storage, bodies: Bodies) -> None:
@@ -57,12 +59,14 @@ def work_out(body_id: int, message: Octets) -> Worked:
     root = outline(message)
     header = root.part.header
     body, structure = body_structure(root, message)
+    head = message.read(0, root.body_start)
     return Worked(
         body_id=body_id,
         envelope=envelope(header),
         body=body,
         structure=structure,
-        header=message.read(0, root.body_start),
+        header=head,
+        fields=_USUAL_FIELDS(head),
         places=places(root),
         sent_day=_sent_day(header),
         words=words_of(root, message),

@@ -5,10 +5,11 @@ Every change of a box takes the next number of one counter, its modseq (RFC 7162
 of its last change.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from enum import Enum, Flag, StrEnum, auto
+from itertools import compress
 from typing import NamedTuple
 
 from receipts.errors import GatewayError
@@ -156,29 +157,53 @@ class Want(Flag):
     """Which columns of ``Details`` are asked for. Flags, UID and modseq always come."""
 
     NOTHING = 0
-    DATE_AND_SIZE = auto()
+    DATE = auto()
+    SIZE = auto()
     ENVELOPE = auto()
     BODY = auto()  # BODY without extension data
     STRUCTURE = auto()  # BODYSTRUCTURE
+    FIELDS = auto()
     HEADER = auto()
     SECTIONS = auto()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Details:
-    """What is kept of one message beside its bytes; what was not asked for is empty.
+    """What is kept of some messages beside their bytes, by UID: a column each, as there may be very many.
 
-    The three forms stand as on the wire, in brackets, in 7-bit characters, with strings quoted rather than literal.
+    A column that was not asked for is empty. The three forms stand as on the wire, in brackets, in 7-bit characters,
+    with strings quoted rather than literal.
     """
 
-    row: Row
-    at: datetime | None = None  # internal date
-    size: int = 0
-    envelope: bytes = b""  # RFC 3501 section 7.4.2
-    body: bytes = b""
-    structure: bytes = b""
-    header: bytes = b""  # of the message, with the empty line
-    sections: Sequence[Section] = ()  # the message first, then in order
+    uids: Sequence[int] = ()
+    modseqs: Sequence[int] = ()
+    flags: Sequence[frozenset[str]] = ()
+    dates: Sequence[datetime] = ()  # internal dates
+    sizes: Sequence[int] = ()
+    envelopes: Sequence[bytes] = ()  # RFC 3501 section 7.4.2
+    bodies: Sequence[bytes] = ()
+    structures: Sequence[bytes] = ()
+    fields: Sequence[bytes] = ()  # of the header those in ``receipts.choice.USUAL``, with an empty line
+    headers: Sequence[bytes] = ()  # with the empty line
+    sections: Sequence[Sequence[Section]] = ()  # of each the message first, then in order
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    def rows(self) -> Iterator[Row]:
+        return map(Row, self.uids, self.modseqs, self.flags)
+
+    def only(self, uids: Container[int]) -> "Details":
+        """Those of these messages."""
+        kept = [uid in uids for uid in self.uids]
+        columns = {column.name: getattr(self, column.name) for column in fields(self)}
+        return Details(**{name: list(compress(column, kept)) for name, column in columns.items()})
+
+    def with_rows(self, rows: Iterable[Row]) -> "Details":
+        """The same messages, of which some have changed."""
+        changed = {row.uid: row for row in rows}
+        told = [changed.get(row.uid, row) for row in self.rows()]
+        return replace(self, modseqs=[row.modseq for row in told], flags=[row.flags for row in told])
 
 
 class FlagChange(Enum):

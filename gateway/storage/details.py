@@ -6,10 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, or_, select, text, update
+from sqlalchemy import Column, Connection, FromClause, bindparam, or_, select, text, update
 
 from gateway.storage.statements import Row, Statement, among, insert_ignoring, numbers
-from gateway.storage.tables import bodies, detail_fill, mailboxes, message_details, message_words, messages
+from gateway.storage.tables import (
+    bodies,
+    detail_fill,
+    mailboxes,
+    message_details,
+    message_forms,
+    message_words,
+    messages,
+)
 from gateway.storage.values import clean, micros
 from receipts.outline import Place
 from receipts.plaintext import Words
@@ -38,16 +46,19 @@ class Worked:
     body: bytes
     structure: bytes
     header: bytes
+    fields: bytes  # of the header, those of ``receipts.choice.USUAL``
     places: Sequence[Place]
     sent_day: int | None
     words: Words
 
 
-COLUMNS: Final = ("at", "size", "envelope", "body", "structure", "header", "places")
+COLUMNS: Final = ("at", "size", "envelope", "body", "structure", "fields", "header", "places")
 """What may be read of a message beside its UID."""
 
 _DETAILS = message_details.c
+_FORMS = message_forms.c
 _ADD = insert_ignoring(message_details)
+_ADD_FORMS = insert_ignoring(message_forms)
 _ADD_WORDS = insert_ignoring(message_words)
 _BODY_THERE = Statement(select(bodies.c.id).where(bodies.c.id == bindparam("body")))
 _INDEX = Statement(
@@ -106,6 +117,7 @@ def add_details(connection: Connection, worked: Iterable[Worked]) -> None:
     """Keep what was worked out; of a body that is gone, or was worked out before, nothing."""
     there = [one for one in worked if _BODY_THERE.one(connection, {"body": one.body_id})]
     _ADD.many(connection, [_row(one) for one in there])
+    _ADD_FORMS.many(connection, [_forms(one) for one in there])
     _ADD_WORDS.many(
         connection,
         [{"body_id": one.body_id, "words": clean(one.words.body), "whole": one.words.whole} for one in there],
@@ -126,8 +138,13 @@ def read_columns(
     low, high = (min(uids), max(uids)) if uids else (0, 0)
     if high - low >= DENSE * len(uids):
         return one_by_one.all(connection, values | numbers(connection, uids))
+    found = from_to.all(connection, values | {"low": low, "high": high})
+    return found if high - low < len(uids) else _those(found, uids)
+
+
+def _those(rows: list[Row], uids: Collection[int]) -> list[Row]:
     wanted = frozenset(uids)
-    return [row for row in from_to.all(connection, values | {"low": low, "high": high}) if row[0] in wanted]
+    return [row for row in rows if row[0] in wanted]
 
 
 _READ: Final[dict[tuple[str, ...], tuple[Statement, Statement]]] = {}
@@ -137,13 +154,21 @@ _READ: Final[dict[tuple[str, ...], tuple[Statement, Statement]]] = {}
 def _reading(columns: Sequence[str]) -> tuple[Statement, Statement]:
     """By single UIDs, and by the first and the last of many that lie close together."""
     own = [messages.c.uid, messages.c.modseq, messages.c.flags, messages.c.keywords]
-    chosen = [messages.c[name] if name in {"at", "size"} else message_details.c[name] for name in columns]
+    chosen = [_column(name) for name in columns]
     here = (messages.c.mailbox_id == bindparam("mailbox"), messages.c.folder == bindparam("here"))
-    joined = any(column.table is message_details for column in chosen)
-    source = messages.outerjoin(message_details, _DETAILS.body_id == messages.c.body_id) if joined else messages
+    source: FromClause = messages
+    for table in (message_forms, message_details):
+        if any(column.table is table for column in chosen):
+            source = source.outerjoin(table, table.c.body_id == messages.c.body_id)
     chosen_here = select(*own, *chosen).select_from(source).where(*here).order_by(messages.c.uid)
     between = messages.c.uid.between(bindparam("low"), bindparam("high"))
     return Statement(among(messages.c.uid, chosen_here.where)), Statement(chosen_here.where(between))
+
+
+def _column(name: str) -> "Column[Any]":
+    if name in {"at", "size"}:
+        return messages.c[name]
+    return _FORMS[name] if name in _FORMS else _DETAILS[name]
 
 
 def places_of(packed: bytes) -> list[Place]:
@@ -195,9 +220,7 @@ def _row(one: Worked) -> dict[str, Any]:
     words = one.words
     return {
         "body_id": one.body_id,
-        "envelope": one.envelope,
         "body": one.body,
-        "structure": one.structure,
         "header": one.header,
         "places": json.dumps(places, separators=(",", ":")).encode("ascii"),
         "sent_day": one.sent_day,
@@ -208,6 +231,10 @@ def _row(one: Worked) -> dict[str, Any]:
         "copies": clean(words.copies),
         "hidden": clean(words.hidden),
     }
+
+
+def _forms(one: Worked) -> dict[str, Any]:
+    return {"body_id": one.body_id, "envelope": one.envelope, "structure": one.structure, "fields": one.fields}
 
 
 def _grams(words: str) -> list[str] | None:

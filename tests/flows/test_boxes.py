@@ -41,6 +41,7 @@ from gateway.points.boxes import (
 from gateway.storage import accounts, details
 from gateway.storage.engine import Storage
 from gateway.storage.purge import START, purge_unreferenced
+from receipts.choice import USUAL, FieldChooser
 from receipts.octets import InMemory, Octets
 from tests.flows.credentials import ROME
 
@@ -127,17 +128,18 @@ async def test_a_message_comes_back_as_it_was_put_there(here: Office) -> None:
     assert (opened.uid_validity, list(opened.uids), opened.uid_next) == (validity, uids, uids[0] + 1)
     assert opened.first_unseen is None
     assert "Progetto" in opened.flags
-    (found,) = await box.details(opened.folder_id, uids, ~Want.NOTHING)
-    assert found.row.flags == {"\\Seen", "Progetto"}
-    assert (found.at, found.size) == (at, message().size)
-    assert found.at is not None
-    assert found.at.tzinfo is ROME
-    assert found.envelope.startswith(
+    found = await box.details(opened.folder_id, uids, ~Want.NOTHING)
+    assert (list(found.uids), found.flags) == (uids, [{"\\Seen", "Progetto"}])
+    assert (list(found.dates), list(found.sizes)) == ([at], [message().size])
+    assert found.dates[0].tzinfo is ROME
+    assert found.envelopes[0].startswith(
         b'("Sun, 1 Mar 2026 23:30:00 -0500" "=?utf-8?Q?Citt=C3=A0_0?=" (("Anna Bianchi" NIL'
     )
-    assert found.body == b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 25 1)'
-    assert found.header == message().read()[: found.sections[0].body]
-    assert [section.path for section in found.sections] == [(), (1,)]
+    assert found.bodies[0] == b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 25 1)'
+    (sections,) = found.sections
+    assert found.headers[0] == message().read()[: sections[0].body]
+    assert [section.path for section in sections] == [(), (1,)]
+    assert found.fields[0] == FieldChooser(USUAL, others=False)(found.headers[0])
     assert (await box.bodies(opened.folder_id, uids))[uids[0]].read() == message().read()
 
 
@@ -149,8 +151,8 @@ async def test_what_a_message_says_of_itself_makes_it_no_receipt(here: Office) -
     opened = await box.open("INBOX", read_only=True)
     kinds = await here.storage.read(lambda c: c.exec_driver_sql("SELECT kind FROM messages").scalars().all())
     assert kinds == ["ordinary"]
-    (found,) = await box.details(opened.folder_id, uids, Want.NOTHING)
-    assert found.row.flags == {"\\Flagged"}
+    found = await box.details(opened.folder_id, uids, Want.NOTHING)
+    assert found.flags == [{"\\Flagged"}]
 
 
 async def test_flags_are_added_removed_and_replaced(here: Office) -> None:
@@ -348,7 +350,7 @@ async def test_expunging_beside_fetching_harms_nobody(here: Office) -> None:
         for uid in uids:
             found = await reader.details(inbox, [uid], Want.ENVELOPE | Want.SECTIONS)
             bodies = await reader.bodies(inbox, [uid])
-            assert all(one.envelope for one in found)
+            assert all(found.envelopes)
             assert all(body.read() for body in bodies.values())
 
     async def remove() -> None:
@@ -492,7 +494,7 @@ async def test_details_go_with_the_last_copy_of_a_message(here: Office) -> None:
     await here.filler.sweep()
     await box.expunge(inbox, uids)
     await here.storage.write(lambda c: purge_unreferenced(c, AT + timedelta(days=2), START))
-    for table in ("message_details", "message_words"):
+    for table in ("message_details", "message_forms", "message_words"):
         left = await here.storage.read(lambda c, t=table: c.exec_driver_sql(f"SELECT count(*) FROM {t}").scalar())  # type: ignore[misc]
         assert left == 0
     await put(box, message(2, "ornitorinco"))
@@ -511,7 +513,7 @@ async def test_a_large_message_is_put_there_without_standing_in_memory(here: Off
     stored = Octets.whole(await sink.finish())
     uids = await put(box, stored)
     inbox = (await box.open("INBOX", read_only=True)).folder_id
-    (found,) = await box.details(inbox, uids, Want.STRUCTURE | Want.HEADER)
-    assert found.header == head
-    assert b'"octet-stream" NIL NIL NIL "7bit" %d' % (40 * 65_536) in found.structure
+    found = await box.details(inbox, uids, Want.STRUCTURE | Want.HEADER)
+    assert list(found.headers) == [head]
+    assert b'"octet-stream" NIL NIL NIL "7bit" %d' % (40 * 65_536) in found.structures[0]
     assert InMemory.of(stored.read()).sha256 == stored.sha256()

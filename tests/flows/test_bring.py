@@ -101,9 +101,10 @@ class Here:
         found = {}
         for folder in await box.folders():
             opened = await box.open(folder.name, read_only=True)
-            details = await box.details(opened.folder_id, opened.uids, Want.DATE_AND_SIZE)
+            details = await box.details(opened.folder_id, opened.uids, Want.DATE)
             octets = await box.bodies(opened.folder_id, opened.uids)
-            found[folder.name] = [(octets[each.row.uid].read(), each.row.flags, each.at) for each in details]
+            rows = zip(details.uids, details.flags, details.dates, strict=True)
+            found[folder.name] = [(octets[uid].read(), flags, at) for uid, flags, at in rows]
         await box.close()
         return {name: messages for name, messages in found.items() if messages}
 

@@ -179,8 +179,8 @@ class TestSent:
         _, uids = await box.append("Sent", [Addition(message=Octets.of(original()))])
         assert uids == list(sent.uids)
         assert alfa.kinds("anna") == ["acceptance", "sent"]
-        (found,) = await box.details(sent.folder_id, uids, Want.NOTHING)
-        assert found.row.flags == {"\\Seen", "$Certified", "$Accepted"}
+        found = await box.details(sent.folder_id, uids, Want.NOTHING)
+        assert found.flags == [{"\\Seen", "$Certified", "$Accepted"}]
 
     async def test_what_was_submitted_a_day_ago_or_by_another_is_kept(self, alfa: Provider) -> None:
         await alfa.hand_in(original(sender="bruno@alfa.example"), sender="bruno")
@@ -200,8 +200,8 @@ class TestSent:
         assert alfa.kinds("anna") == ["sent", "acceptance"]
         assert used(alfa, "anna") == 0
         sent = await box.open("Sent", read_only=True)
-        (found,) = await box.details(sent.folder_id, uids, Want.NOTHING)
-        assert found.row.flags == {"Mio", "$Certified", "$Accepted"}
+        found = await box.details(sent.folder_id, uids, Want.NOTHING)
+        assert found.flags == [{"Mio", "$Certified", "$Accepted"}]
 
     async def test_our_copy_shows_what_has_become_of_the_message(self, alfa: Provider) -> None:
         outcome = await alfa.hand_in(original())
@@ -216,8 +216,8 @@ class TestSent:
         assert alfa.states(outcome.pec_msgid) == {BRUNO: "delivered"}
         box = await boxes_of(alfa)(alfa.holder("anna"))
         sent = await box.open("Sent", read_only=True)
-        (found,) = await box.details(sent.folder_id, list(sent.uids), Want.NOTHING)
-        assert found.row.flags == {"\\Seen", "$Certified", "$Accepted", "$Delivered"}
+        found = await box.details(sent.folder_id, list(sent.uids), Want.NOTHING)
+        assert found.flags == [{"\\Seen", "$Certified", "$Accepted", "$Delivered"}]
 
     async def test_a_copy_that_its_holder_removed_stays_away(self, alfa: Provider) -> None:
         outcome = await alfa.hand_in(original())

@@ -6,13 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, text
 
 from gateway.storage import schema
 from gateway.storage.engine import Storage
-from gateway.storage.tables import metadata
+from gateway.storage.tables import message_forms, metadata
+from receipts.choice import USUAL, FieldChooser
 from tests.postgresql import Cluster
 
 
@@ -77,6 +79,32 @@ def _broken(tmp_path: Path) -> Path:
         'revision = "0002"\ndown_revision = "0001"\ndef upgrade():\n    raise RuntimeError("half way")\n'
     )
     return folder
+
+
+def test_what_was_worked_out_before_gets_its_usual_fields(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/old.sqlite"
+    header = b"Received: x\r\nSubject: uno\r\n due\r\nFrom: anna@alfa.example\r\n\r\n"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config = schema._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0014")
+        connection.execute(
+            text("INSERT INTO bodies (id, size, created_at, parts) VALUES (7, 0, 0, x'')"),
+        )
+        connection.execute(
+            text(
+                "INSERT INTO message_details (body_id, envelope, body, structure, header, places, heads, subject, "
+                "senders, recipients, copies, hidden) "
+                "VALUES (7, x'31', x'32', x'33', :header, x'5b5d', '', '', '', '', '', '')"
+            ),
+            {"header": header},
+        )
+    engine.dispose()
+    storage = Storage.open(url, migrate=True)
+    (row,) = storage.read_now(lambda connection: connection.execute(message_forms.select()).all())
+    storage.close()
+    assert tuple(row) == (7, b"1", b"3", FieldChooser(USUAL, others=False)(header))
 
 
 def test_nodes_that_start_together_migrate_once(postgresql_cluster: Cluster) -> None:

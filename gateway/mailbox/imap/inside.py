@@ -7,7 +7,7 @@ from gateway.mailbox.imap import replies
 from gateway.mailbox.imap.limits import ImapLimits
 from gateway.mailbox.imap.store import Box
 from gateway.mailbox.imap.view import View
-from gateway.points.boxes import ALL, Row
+from gateway.points.boxes import ALL, Row, Want
 
 __all__ = ["Declined", "Inside", "learn_rows", "tell_news"]
 
@@ -46,7 +46,7 @@ async def learn_rows(inside: Inside, *, uid: bool) -> None:
     view = inside.open_view
     await tell_news(inside, ask=False, may_expunge=False, uid=uid)
     if not view.knows_rows:
-        view.learn((await inside.box.changes(view.folder_id, 0)).rows)
+        view.learn(await inside.box.details(view.folder_id, view.uids, Want.NOTHING))
 
 
 async def tell_news(inside: Inside, *, ask: bool, may_expunge: bool, uid: bool = False) -> None:

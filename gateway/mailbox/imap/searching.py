@@ -146,7 +146,7 @@ def _by_number(query: Query, uid: int, modseq: int) -> bool:
 async def _newest(inside: Inside, uids: Sequence[int]) -> int:
     view = inside.open_view
     details = await inside.box.details(view.folder_id, uids, Want.NOTHING)
-    return max((each.row.modseq for each in details), default=0)
+    return max(details.modseqs, default=0)
 
 
 def _ends(uids: Sequence[int], told: frozenset[bytes]) -> Sequence[int]:

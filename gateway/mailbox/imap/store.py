@@ -87,7 +87,7 @@ class Box(Protocol):
         """What happened after the moment when the box's modseq was ``since``."""
         ...
 
-    async def details(self, folder_id: int, uids: Sequence[int], want: Want, /) -> Sequence[Details]:
+    async def details(self, folder_id: int, uids: Sequence[int], want: Want, /) -> Details:
         """What is kept of these messages; no mail is read for it. The session asks for some hundreds at a time."""
         ...
 

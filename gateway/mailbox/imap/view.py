@@ -7,13 +7,14 @@ the client may be told (RFC 3501 sections 5.5, 7.4.1), and between them every nu
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from gateway.mailbox.imap.numbers import SAVED, NumberSet, merged
-from gateway.points.boxes import Changes, Opened, Row, Stored
+from gateway.points.boxes import NO_FLAGS, Changes, Details, Opened, Row, Stored
 
 __all__ = ["View"]
 
+T = TypeVar("T")
 _FEW: Final = 20  # one of so many messages is looked up, more are counted through
 _NONE_LEFT: Final = (2**63, 2**63)
 
@@ -61,21 +62,22 @@ class View:
         """Whether flags and modseqs of all messages are here."""
         return self._flags is not None
 
-    def learn(self, rows: Iterable[Row]) -> None:
-        """Keep flags and modseqs; messages without a row here are gone."""
-        known = {row.uid: row for row in rows}
-        self._gone.update(uid for uid in self._uids if uid not in known)
-        nothing = Row(0, 0, frozenset())
-        found = [known.get(uid, nothing) for uid in self._uids]
-        self._flags = [row.flags for row in found]
-        self._modseqs = array("Q", (row.modseq for row in found))
+    def learn(self, details: Details) -> None:
+        """Keep flags and modseqs, which these are, of all messages; those without are gone."""
+        flags, modseqs = list(details.flags), array("Q", details.modseqs)
+        if len(details) < len(self._uids):
+            self.keep_only(details.uids)
+            known = {row.uid: row for row in details.rows()}
+            rows = [known.get(uid, Row(uid, 0, NO_FLAGS)) for uid in self._uids]
+            flags, modseqs = [row.flags for row in rows], array("Q", (row.modseq for row in rows))
+        self._flags, self._modseqs = flags, modseqs
 
-    def row(self, uid: int) -> Row | None:
-        """What is known of a message that is still there."""
-        number = None if self._flags is None or uid in self._gone else self.number(uid)
-        if number is None or self._flags is None:
-            return None
-        return Row(uid, self._modseqs[number - 1], self._flags[number - 1])
+    def details(self, uids: Sequence[int]) -> Details:
+        """Flags and modseqs, if they were learnt, of those of these messages of the view that are not gone."""
+        numbers = self.numbers_of(uids)
+        flags, modseqs = _picked(self._flags or (), numbers), _picked(self._modseqs, numbers)
+        found = Details(uids=uids, modseqs=modseqs, flags=flags)
+        return found.only(frozenset(uids) - self._gone) if self._gone else found
 
     def numbered(self, uids: Sequence[int]) -> Iterator[tuple[int, int, int, frozenset[str]]]:
         """Number, UID, modseq and flags of these messages, in order; of those that are still there."""
@@ -94,6 +96,15 @@ class View:
         """The sequence number of a message; None if it has none here."""
         index = bisect_left(self._uids, uid)
         return index + 1 if index < len(self._uids) and self._uids[index] == uid else None
+
+    def numbers_of(self, uids: Sequence[int]) -> Sequence[int]:
+        """The sequence numbers of messages that all have one, in order; of neighbours at no cost."""
+        if not uids:
+            return ()
+        first = bisect_left(self._uids, uids[0])
+        if self._uids[first : first + len(uids)] == array("I", uids):
+            return range(first + 1, first + 1 + len(uids))
+        return [bisect_left(self._uids, uid) + 1 for uid in uids]
 
     def numbers(self, uids: Iterable[int]) -> Iterator[int]:
         """The sequence numbers of messages, ascending, without those that have none."""
@@ -236,3 +247,10 @@ class View:
             else:
                 return None
         return merged(spans)
+
+
+def _picked(column: Sequence[T], numbers: Sequence[int]) -> Sequence[T]:
+    """What stands at these numbers, if there is anything."""
+    if isinstance(numbers, range):
+        return column[numbers.start - 1 : numbers.stop - 1]
+    return [column[number - 1] for number in numbers] if column else ()

@@ -7,7 +7,7 @@ from gateway.storage.tables.access import account_terms, last_sign_ins, sign_in_
 from gateway.storage.tables.boxes import mailbox_days, rules, sent_appends
 from gateway.storage.tables.certified import certified_messages, certified_recipients, submissions
 from gateway.storage.tables.columns import metadata
-from gateway.storage.tables.details import detail_fill, message_details, message_words
+from gateway.storage.tables.details import detail_fill, message_details, message_forms, message_words
 from gateway.storage.tables.digests import digests
 from gateway.storage.tables.fetched import downloads
 from gateway.storage.tables.imports import import_sources, imported
@@ -51,6 +51,7 @@ __all__ = [
     "mailbox_policies",
     "mailboxes",
     "message_details",
+    "message_forms",
     "message_words",
     "messages",
     "metadata",

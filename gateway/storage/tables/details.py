@@ -7,15 +7,22 @@ from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKey, Integer, La
 
 from gateway.storage.tables.columns import Id, instant, metadata, words
 
-__all__ = ["detail_fill", "message_details", "message_words"]
+__all__ = ["detail_fill", "message_details", "message_forms", "message_words"]
+
+message_forms = Table(
+    "message_forms",  # what programs ask of every message of a folder: so small that a page holds several
+    metadata,
+    Column("body_id", Id, ForeignKey("bodies.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("envelope", LargeBinary, nullable=False),  # as on the wire (``receipts.imapforms``), like the next
+    Column("structure", LargeBinary, nullable=False),
+    Column("fields", LargeBinary, nullable=False),  # of the header, those of ``receipts.choice.USUAL``
+)
 
 message_details = Table(
     "message_details",
     metadata,
     Column("body_id", Id, ForeignKey("bodies.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
-    Column("envelope", LargeBinary, nullable=False),  # these three as on the wire (``receipts.imapforms``)
-    Column("body", LargeBinary, nullable=False),
-    Column("structure", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # as on the wire
     Column("header", LargeBinary, nullable=False),  # with the empty line
     Column("places", LargeBinary, nullable=False),  # JSON: path, start, body, stop, inner of each part
     Column("sent_day", Integer),  # by the Date field: its day, counted from 1 January of the year 1

@@ -2,9 +2,10 @@
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from gateway.flows.outcomes import Holder
 from gateway.points.boxes import (
@@ -39,6 +40,7 @@ from gateway.points.boxes import (
     Want,
     Why,
 )
+from receipts.choice import USUAL, FieldChooser
 from receipts.octets import Octets, Source
 
 VALIDITY = 1700000000
@@ -130,7 +132,7 @@ class MemoryBox:
         self.limit: int | None = None
         self.sinks: list[Bytes] = []
         self.closed = 0
-        self.structures: dict[int, Details] = {}
+        self.sections: dict[int, Sequence[Section]] = {}
         self._news = asyncio.Event()
         for name, use in (("INBOX", None), ("Sent", SpecialUse.SENT), ("Trash", SpecialUse.TRASH)):
             self._make(name, use)
@@ -237,9 +239,13 @@ class MemoryBox:
         known = since >= self.forgotten
         return Changes(modseq=self.count, rows=rows, vanished=vanished if known else None, uid_next=self.last_uid + 1)
 
-    async def details(self, folder_id: int, uids: Sequence[int], want: Want, /) -> Sequence[Details]:
+    async def details(self, folder_id: int, uids: Sequence[int], want: Want, /) -> Details:
         self._check()
-        return [self._details(kept, want) for kept in self._in(folder_id) if kept.uid in set(uids)]
+        wanted = frozenset(uids)
+        here = [kept for kept in self._in(folder_id) if kept.uid in wanted]
+        columns = {"uids": [kept.uid for kept in here], "modseqs": [kept.modseq for kept in here]}
+        made = {name: [make(self, kept) for kept in here] for each in want for name, make in [_COLUMNS[each]]}
+        return Details(**columns, flags=[kept.flags for kept in here], **made)
 
     async def bodies(self, folder_id: int, uids: Sequence[int], /) -> Mapping[int, Octets]:
         self._check()
@@ -358,21 +364,23 @@ class MemoryBox:
             modseq=self.count,
         )
 
-    def _details(self, kept: Kept, want: Want) -> Details:
-        """The parts of a plain message, unless a test has put others into ``structures``."""
-        known = self.structures.get(kept.uid, Details(kept.row))
+    def _sections(self, kept: Kept) -> Sequence[Section]:
+        """The parts of a plain message, unless a test has put others into ``sections``."""
         body, size = len(kept.header), kept.message.size
-        sections = known.sections or (Section((), 0, body, size, -1), Section((1,), 0, body, size, -1))
-        return Details(
-            kept.row,
-            at=kept.at if Want.DATE_AND_SIZE in want else None,
-            size=size if Want.DATE_AND_SIZE in want else 0,
-            envelope=(known.envelope or b"(envelope)") if Want.ENVELOPE in want else b"",
-            body=(known.body or b"(body)") if Want.BODY in want else b"",
-            structure=(known.structure or b"(structure)") if Want.STRUCTURE in want else b"",
-            header=kept.header if Want.HEADER in want else b"",
-            sections=sections if Want.SECTIONS in want else (),
-        )
+        plain = (Section((), 0, body, size, -1), Section((1,), 0, body, size, -1))
+        return self.sections.get(kept.uid, plain)
+
+
+_COLUMNS: Mapping[Want, tuple[str, Callable[[MemoryBox, Kept], Any]]] = {
+    Want.DATE: ("dates", lambda _, kept: kept.at),
+    Want.SIZE: ("sizes", lambda _, kept: kept.message.size),
+    Want.ENVELOPE: ("envelopes", lambda _, kept: b"(envelope)"),
+    Want.BODY: ("bodies", lambda _, kept: b"(body)"),
+    Want.STRUCTURE: ("structures", lambda _, kept: b"(structure)"),
+    Want.FIELDS: ("fields", lambda _, kept: FieldChooser(USUAL, others=False)(kept.header)),
+    Want.HEADER: ("headers", lambda _, kept: kept.header),
+    Want.SECTIONS: ("sections", lambda box, kept: box._sections(kept)),
+}
 
 
 class Boxes:
