@@ -37,6 +37,7 @@ from gateway.flows.relay import RelayFlow
 from gateway.flows.room import Room
 from gateway.flows.screening import Screen
 from gateway.flows.sessions import LiveSessions
+from gateway.flows.sharing_sink import SharingSink
 from gateway.flows.signin import SignIn
 from gateway.flows.submit import SubmitFlow
 from gateway.flows.upkeep import Upkeep
@@ -242,7 +243,7 @@ class Parts:
                 terms.capacity(self.settings),
             ),
             receive=self.receive,
-            open_sink=self._open_sink,
+            open_sink=lambda: SharingSink(self.storage, self.clock.now),
         )
         self.pop3 = Pop3Server(
             sign_in=self.sign_in.through(Protocol.POP3),

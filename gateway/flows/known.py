@@ -63,8 +63,8 @@ def look_up(connection: Connection, inspection: Inspection, *, service_address: 
     elif data is not None and kind in (ArrivalKind.RECEIPT, ArrivalKind.SERVICE_RECEIPT):
         had_before = received.known_receipts(connection, inspection.signed_sha256, paths)
         if inspection.original is not None and inspection.message.size > LARGE:  # smaller ones share by their hash
-            ours = certified.find_message(connection, data.pec_msgid)
-            sent = None if ours is None else content.load(connection, ours.original_body_id)
+            ours = certified.original_of(connection, data.pec_msgid)
+            sent = None if ours is None else content.load(connection, ours)
     if kind is ArrivalKind.SERVICE_RECEIPT:
         service_box = accounts.mailbox_of(connection, service_address)
         if data is not None and inspection.recognition.kind is MessageKind.VIRUS:

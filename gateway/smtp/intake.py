@@ -32,7 +32,7 @@ class Sink(Protocol):
     """Where the bytes of a large message go while it comes in."""
 
     async def write(self, data: bytes, /) -> None: ...
-    async def finish(self) -> Source: ...
+    async def finish(self) -> Source | Octets: ...
     async def abort(self) -> None: ...
 
 
@@ -86,7 +86,7 @@ class Intake:
             await self.drop(fault := replies.reply_for(error))
             return fault
         self._sink = None
-        return Octets.whole(kept)
+        return kept if isinstance(kept, Octets) else Octets.whole(kept)
 
     async def drop(self, fault: Reply | None) -> None:
         """Nothing of this message is wanted any more, because of ``fault`` or because the other end is gone."""

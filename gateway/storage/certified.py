@@ -33,6 +33,7 @@ __all__ = [
     "messages_since",
     "note_delay",
     "note_taken",
+    "original_of",
     "record_submission",
     "submitted_since",
 ]
@@ -116,6 +117,9 @@ class Submitted:
 _ADD_MESSAGE = Addition(certified_messages)
 _ADD_RECIPIENT = Addition(certified_recipients)
 _MESSAGE = Statement(select(certified_messages).where(certified_messages.c.pec_msgid == bindparam("key")))
+_ORIGINAL = Statement(
+    select(certified_messages.c.original_body_id).where(certified_messages.c.pec_msgid == bindparam("key"))
+)
 _SINCE = Statement(
     select(certified_messages.c.pec_msgid)
     .where(certified_messages.c.at >= bindparam("since"))
@@ -299,6 +303,12 @@ def find_message(connection: Connection, pec_msgid: str) -> CertifiedMessage | N
         envelope_body_id=values["envelope_body_id"],
         recipients=recipients,
     )
+
+
+def original_of(connection: Connection, pec_msgid: str) -> int | None:
+    """The body of the original of the message of ours with this id, as it was sealed."""
+    row = _ORIGINAL.one(connection, {"key": clean(pec_msgid)})
+    return None if row is None else int(row[0])
 
 
 def messages_by_msgid(connection: Connection, msgid: str) -> list[str]:

@@ -1,10 +1,13 @@
 """A message is kept once on each side, however many envelopes, copies and receipts hold it (D26)."""
 
+from collections.abc import Callable
+
 import pytest
 from sqlalchemy import Connection, func, select
 
 from gateway.flows.outcomes import Accepted
-from gateway.storage import content
+from gateway.flows.sharing_sink import SharingSink
+from gateway.storage import certified, content
 from gateway.storage.engine import Storage
 from gateway.storage.purge import START, Position, purge_unreferenced
 from gateway.storage.sink import ContentSink
@@ -106,6 +109,65 @@ async def test_a_receipt_with_another_original_shares_nothing_and_loses_nothing(
     await alfa.arrive(await streamed(alfa, raw), "anna@alfa.example", reverse_path=pen.service_address)
     purge(alfa)
     assert alfa.mailbox("anna")[-1].raw.endswith(raw)
+
+
+async def arriving(provider: Provider, raw: bytes, portion: int) -> Octets:
+    """A message as the relay port hands it over: its first portion holds what fits into memory."""
+    sink = SharingSink(provider.storage, provider.clock.now)
+    await sink.write(raw[:1_100_000])
+    for at in range(1_100_000, len(raw), portion):
+        await sink.write(raw[at : at + portion])
+    return await sink.finish()
+
+
+async def receipt_of_ours(alfa: Provider, change: Callable[[bytes], bytes] = bytes) -> bytes:
+    """A complete receipt about a large message of anna's, with an original that was changed on the way."""
+    outcome = await alfa.hand_in(await streamed(alfa, original(body=LARGE)))
+    pen = Pen("beta.example")
+    data = pen.facts([BRUNO], sender="anna@alfa.example", pec_msgid=outcome.pec_msgid)
+    body_id = alfa.storage.read_now(lambda c: certified.original_of(c, outcome.pec_msgid))
+    assert body_id is not None
+    sealed = alfa.storage.read_now(lambda c: content.load(c, body_id)).read()
+    return pen.delivery(data, BRUNO, form=ReceiptForm.COMPLETE, inside=change(sealed))
+
+
+@pytest.mark.parametrize("portion", [1_000, 65_536, 999_999])
+async def test_a_receipt_is_never_kept_twice_not_even_for_a_day(alfa: Provider, portion: int) -> None:
+    raw = await receipt_of_ours(alfa)
+    before = kept(alfa.storage)
+    message = await arriving(alfa, raw, portion)
+    assert kept(alfa.storage) == before
+    await alfa.arrive(message, "anna@alfa.example", reverse_path=Pen("beta.example").service_address)
+    assert alfa.mailbox("anna")[-1].raw.endswith(raw)
+    assert kept(alfa.storage) - before < 60_000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda sealed: sealed[:-4] + b"X\r\n",
+        lambda sealed: sealed.replace(b"00000000 una", b"00000000 Una"),
+        lambda sealed: sealed.replace(b"00030000 una", b"00030000 Una"),
+        lambda sealed: sealed[: len(sealed) // 2],
+        lambda sealed: sealed[:1_500_000],
+        lambda sealed: sealed + b"e poi\r\n",
+        lambda sealed: sealed + LARGE,
+        lambda sealed: sealed.replace(b"Message-ID: <", b"Message-ID: <x", 1),
+        lambda sealed: sealed.replace(b"Message-ID: ", b"X-Altro: ", 1),
+    ],
+    ids=["last byte", "first line", "middle", "half", "within the first", "more", "much more", "unknown", "unnamed"],
+)
+async def test_what_differs_comes_in_as_it_is(alfa: Provider, change: Callable[[bytes], bytes]) -> None:
+    raw = await receipt_of_ours(alfa, change)
+    message = await arriving(alfa, raw, 50_000)
+    assert message.read() == raw
+    await alfa.arrive(message, "anna@alfa.example", reverse_path=Pen("beta.example").service_address)
+    assert alfa.mailbox("anna")[-1].raw.endswith(raw)
+
+
+async def test_what_is_no_receipt_is_not_looked_into(alfa: Provider) -> None:
+    raw = (await receipt_of_ours(alfa)).replace(b"X-Ricevuta: ", b"X-Altro: ")
+    assert len((await arriving(alfa, raw, 50_000)).parts) == 1
 
 
 async def test_a_large_envelope_is_never_loaded_whole(beta: Provider, pen: Pen) -> None:
