@@ -20,6 +20,7 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from bench import idle
 from tests.clients.places import Box, ceralacca, dovecot
 
 THUNDERBIRD: Final = (
@@ -147,7 +148,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--idle", type=int, help="so many sessions that wait, instead: how much memory they take")
     options = parser.parse_args()
+    if options.idle:
+        idle.measure(options.idle)
+        return
     with places() as boxes:
         clients = {name: Client(box) for name, box in boxes.items()}
         for name, client in clients.items():

@@ -50,6 +50,7 @@ class Place:
     imaps: int
     ca_file: Path
     accounts: list[tuple[str, str]] = field(default_factory=list)
+    pid: int = 0  # of our server
 
     def box(self) -> Box:
         user, password = self.accounts.pop()
@@ -61,9 +62,10 @@ def ceralacca(folder: Path) -> Iterator[Place]:
     """The first provider of a lab."""
     with running(folder / "lab", "--providers", "1", "--accounts", str(BOXES)) as lab:
         accounts = [(account["address"], account["password"]) for account in lab.description["accounts"]]
-        port = lab.description["providers"][0]["ports"]["imaps"]
+        provider = lab.description["providers"][0]
         try:
-            yield Place("ceralacca", port, Path(lab.description["ca_file"]), accounts)
+            ca_file = Path(lab.description["ca_file"])
+            yield Place("ceralacca", provider["ports"]["imaps"], ca_file, accounts, provider["pid"])
         finally:
             lab.stop()  # before anybody looks into the boxes: what tests put there is nothing to certify
 
