@@ -29,7 +29,7 @@ class Marionette:
         if (spoken := self._read()["marionetteProtocol"]) != PROTOCOL:
             raise ScriptFailed(f"protocol {spoken}")
         # A dialog that nobody expected is left open: it shall be seen on the picture, not be closed unseen.
-        self.call("WebDriver:NewSession", {"capabilities": {"alwaysMatch": {"unhandledPromptBehavior": "ignore"}}})
+        self.call("WebDriver:NewSession", {"unhandledPromptBehavior": "ignore"})
         self.call("Marionette:SetContext", {"value": "chrome"})
         self.call("WebDriver:SetTimeouts", {"script": int(seconds * 1000)})
 

@@ -71,14 +71,14 @@ def ceralacca(folder: Path) -> Iterator[Place]:
 
 
 @contextmanager
-def dovecot(folder: Path) -> Iterator[Place]:
-    """A Dovecot of its own, with plain files for users and mail."""
+def dovecot(folder: Path, tls: throwaway.Throwaway | None = None) -> Iterator[Place]:
+    """A Dovecot of its own, with plain files for users and mail, and a certificate if none is given."""
     server = program("dovecot")
     if " 2.4" in told([server, "--version"], prefix=" "):
         pytest.skip("Dovecot 2.4 wants another configuration")  # of Debian 13
     folder.chmod(0o755)
     owner = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-    tls = throwaway.make(folder)
+    tls = tls or throwaway.make(folder)
     (mail := folder / "mail").mkdir()
     shutil.chown(mail, owner)
     users = [f"box{number}@dovecot.example" for number in range(BOXES)]
@@ -130,6 +130,10 @@ def _configuration(folder: Path, owner: str, tls: throwaway.Throwaway, port: int
         if os.geteuid() == 0
         else "\n".join(f"default_{which} = {owner}" for which in ("internal_user", "internal_group", "login_user"))
     )
+    uses = "\n".join(
+        f"  mailbox {name} {{\n    special_use = \\{name}\n    auto = subscribe\n  }}"
+        for name in ("Sent", "Drafts", "Trash", "Junk", "Archive")
+    )
     return f"""
 base_dir = {folder}/run
 state_dir = {folder}/state
@@ -156,10 +160,7 @@ userdb {{
 namespace inbox {{
   inbox = yes
   separator = /
-  mailbox Sent {{
-    special_use = \\Sent
-    auto = subscribe
-  }}
+{uses}
 }}
 service anvil {{
   chroot =

@@ -225,16 +225,17 @@ const acts = {
 
   // --- one message -------------------------------------------------------------------------------------------------
 
-  // Click on the message with this subject in the folder that is shown.
-  async choose(subject) {
-    const row = await acts.until(() => {
-      const found = acts.rows().findIndex(one => one.subject == subject);
-      return found >= 0 && { found };
+  // Click on the message with this subject in the folder that is shown; rows move while others come and go.
+  choose(subject) {
+    const { messageBrowser, threadTree } = acts.panes;
+    const message = messageBrowser.contentWindow;
+    return acts.until(() => {
+      const row = acts.rows().findIndex(one => one.subject == subject);
+      if (row >= 0 && threadTree.selectedIndex != row) {
+        threadTree.selectedIndex = row;
+      }
+      return row >= 0 && message.gMessage?.mime2DecodedSubject == subject && message.msgLoaded && message;
     });
-    acts.panes.threadTree.selectedIndex = row.found;
-    const message = acts.panes.messageBrowser.contentWindow;
-    await acts.until(() => message.gMessage?.mime2DecodedSubject == subject && message.msgLoaded);
-    return message;
   },
 
   // Read it: what is on the page, what is attached, what is said of its signature.
@@ -312,14 +313,6 @@ const acts = {
   },
 
   // --- an account without the assistant ----------------------------------------------------------------------------
-
-  // Trust the one certificate that a server shows.
-  trust(port, certificate) {
-    const database = Cc["@mozilla.org/security/x509certdb;1"].getService(Ci.nsIX509CertDB);
-    Cc["@mozilla.org/security/certoverride;1"]
-      .getService(Ci.nsICertOverrideService)
-      .rememberValidityOverride("localhost", port, {}, database.constructX509FromBase64(certificate), true);
-  },
 
   async addAccount(address, password, port) {
     const incoming = MailServices.accounts.createIncomingServer(address, "localhost", "imap");

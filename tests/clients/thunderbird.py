@@ -16,7 +16,7 @@ from tests.lab.waiting import until
 
 __all__ = ["SECONDS", "Thunderbird", "thunderbird"]
 
-SECONDS = 120
+SECONDS = 90
 """For every wait: the first start on a slow machine takes its time."""
 ACTS = Path(__file__).with_name("thunderbird.js")
 SETTINGS: Mapping[str, bool | int | str] = {
@@ -94,6 +94,8 @@ class Thunderbird:
             try:
                 return self._driver.run(f"{self._acts}\nreturn acts.{name}(...arguments);", *arguments)
             except ScriptFailed as failure:
+                with suppress(ScriptFailed):  # there is a dialog, mostly
+                    failure.add_note(self._driver.call("WebDriver:GetAlertText")["value"])
                 self.picture("failed")
                 failure.add_note(f"{name}{arguments}; the screen is in {self._folder / 'failed.png'}")
                 raise
@@ -197,6 +199,6 @@ def _environment(folder: Path, display: str) -> dict[str, str]:
         "GTK_USE_PORTAL": "0",
         "LIBGL_ALWAYS_SOFTWARE": "1",
         "DBUS_SESSION_BUS_ADDRESS": "disabled:",
-        "MOZ_LOG": "IMAP:5",
+        "MOZ_LOG": "timestamp,IMAP:5",
         "MOZ_LOG_FILE": str(folder / "imap"),
     }
