@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from gateway.drivers.sources import Ids
 from gateway.flows.trace_fields import return_path
 from gateway.storage import content, mailboxes, outbox, quarantine, register
+from gateway.storage.handovers import Due
 from gateway.storage.mailboxes import NewMessage
 from gateway.storage.outbox import NewOutboxRow, OutboxRow
 from gateway.storage.quarantine import NewQuarantined
@@ -55,6 +56,8 @@ class _Filing:
     return_path: str
     pec_msgid: str | None
     most: int | None
+    elsewhere: bool | None
+    due: Due | None
 
 
 @record(kw_only=True)
@@ -113,13 +116,19 @@ class Effects:
         pec_msgid: str | None = None,
         token: str | None = None,
         most: int | None = None,
+        elsewhere: bool | None = None,
+        due: Due | None = None,
     ) -> None:
-        """Put a message into a mailbox. What its holder reads begins with what ``stored_form`` prepends.
+        """Put a message into a mailbox, or let it wait for the server that keeps that mailbox.
+
+        What its holder reads begins with what ``stored_form`` prepends.
 
         Args:
             folder: the key or name of one; left out: the inbox, or where the mailbox keeps receipts.
             token: its opaque id, if that is known already.
             most: bytes up to which it may fill the mailbox; beyond it, the transaction finds a Conflict.
+            elsewhere: whether another server keeps the mailbox, if that was decided on; a Conflict if it is not so.
+            due: the receipts that are due once that server has it.
         """
         self.keep_message(message)
         self._filings.append(
@@ -133,6 +142,8 @@ class Effects:
                 return_path=reverse_path,
                 pec_msgid=pec_msgid,
                 most=most,
+                elsewhere=elsewhere,
+                due=due,
             )
         )
 
@@ -235,6 +246,8 @@ class Effects:
             return_path=filing.return_path,
             pec_msgid=filing.pec_msgid,
             arrived=True,
+            elsewhere=filing.elsewhere,
+            due=filing.due,
         )
 
     def _new_row(self, departure: _Departure, bodies: dict[int, int]) -> NewOutboxRow:

@@ -14,10 +14,12 @@ ADDED: Final = 8_000
 def is_full(box: MailboxRef, size: int, capacity: Capacity, *, certified: bool = True) -> bool:
     """Whether there is no room for a message of ``size`` bytes; the boxes of service and operator take everything.
 
+    Of a mailbox that another server keeps, only that server knows.
+
     Args:
         capacity: of a box that has none of its own.
     """
-    if box.kind is not BoxKind.USER:
+    if box.kind is not BoxKind.USER or box.store is not None:
         return False
     return not capacity.of(box.quota).takes(box.used, size + ADDED, certified=certified)
 

@@ -18,18 +18,19 @@ from gateway.points.faults import Fault
 from gateway.storage import accounts, received
 from gateway.storage.accounts import BoxKind, MailboxRef
 from gateway.storage.errors import Conflict
+from gateway.storage.handovers import Due
 from gateway.storage.received import EnvelopeEnd, NewProcessedEnvelope
 from gateway.storage.register import Event
 from receipts.brief import brief_copy
 from receipts.facts import CertificationData
 from receipts.identifiers import address_key, parse_address_list
 from receipts.octets import Octets
-from receipts.recognise import receipt_form
+from receipts.recognise import Recognition, receipt_form
 from receipts.records import record
 from receipts.scanner import scan, scan_header
 from receipts.wire import ErrorKind, MessageKind, ReceiptForm
 
-__all__ = ["Answers", "answer_envelope", "isolate_envelope"]
+__all__ = ["Answers", "Forms", "answer_envelope", "isolate_envelope"]
 
 NO_SUCH_MAILBOX = "5.1.1"  # RFC 3463 3.2
 MAILBOX_FULL = "5.2.2"  # RFC 3463 3.3
@@ -39,7 +40,7 @@ MAILBOX_FULL = "5.2.2"  # RFC 3463 3.3
 class _Answer:
     path: str
     end: EnvelopeEnd
-    issued: Issued | None  # None: the service mailbox, which answers nothing (D8)
+    issued: Issued | None  # None: the service mailbox, which answers nothing (D8), or an end that is yet to come
 
 
 @dataclass(slots=True)
@@ -79,7 +80,9 @@ class Answers:
             receipt_kind=None if issued is None else issued.kind,
             receipt_msgid=None if issued is None else issued.message_id,
             receipt_body_id=None if issued is None else kept.body_id(issued.message),
-            take_charge_body_id=None if issued is None or take_charge is None else kept.body_id(take_charge.message),
+            take_charge_body_id=None
+            if take_charge is None or (issued is None and answer.end is not EnvelopeEnd.HANDING_OVER)
+            else kept.body_id(take_charge.message),
         )
 
 
@@ -97,8 +100,8 @@ def answer_envelope(
     """Take charge of the envelope for ``paths``, deliver it where there is a mailbox, and issue what is due.
 
     A mailbox without room, its reserve used up too, is as good as none (D13). The take-charge receipt covers all of
-    them; each gets a delivery receipt or a non-delivery notice. The service mailbox takes everything and answers
-    nothing (D8).
+    them; each gets a delivery receipt or a non-delivery notice: at once, or where another server keeps the mailbox,
+    when that has confirmed it (``hand_over``). The service mailbox takes everything and answers nothing (D8).
     """
     data = inspection.recognition.data
     assert data is not None
@@ -108,7 +111,12 @@ def answer_envelope(
     )
     taking.answers.full = full
     open_to = {boxes[path].id: boxes[path] for path in paths if path in boxes and path not in full}
-    taking.file({box.id: most_of(box, capacity) for box in open_to.values()}, received_field)
+    elsewhere = [path for path in paths if path in boxes and boxes[path].store is not None]
+    taking.file(
+        {box.id: most_of(box, capacity) for box in open_to.values()},
+        received_field,
+        due={boxes[path].id: [each for each in elsewhere if boxes[each].id == boxes[path].id] for path in elsewhere},
+    )
     taking.register(Event.RECEPTION, paths, MessageKind.ENVELOPE)
     silent = [path for path in paths if path in boxes and boxes[path].kind is BoxKind.SERVICE]
     answered = [path for path in paths if path not in silent]
@@ -116,10 +124,15 @@ def answer_envelope(
         taking.take_charge(answered)
     if silent:
         taking.register(Event.DEVIATION, silent, "an envelope for the service mailbox: kept")
-    forms = _Forms(inspection)
+    assert inspection.original is not None
+    forms = Forms(inspection.recognition, inspection.original)
+    for path in elsewhere:
+        taking.waits(path)
     for path in silent:
         taking.delivered(path, None)
     for path in answered:
+        if path in elsewhere:
+            continue
         facts = replace(data, provider=issuer.identity.name, at=inspection.at, delivered_to=path)
         if path in boxes and path not in full:
             form = forms.of(path)
@@ -181,8 +194,14 @@ class _Taking:
         self._data = data
         self._receipt_expiry = receipt_expiry
 
-    def file(self, mailboxes: Mapping[int, int | None], received_field: bytes) -> None:
-        """Into each of the mailboxes once, however many of its addresses the envelope names; to what each may hold."""
+    def file(
+        self, mailboxes: Mapping[int, int | None], received_field: bytes, *, due: Mapping[int, Sequence[str]]
+    ) -> None:
+        """Into each of the mailboxes once, however many of its addresses the envelope names; to what each may hold.
+
+        Args:
+            due: forward paths that get their receipts later, by the mailboxes that other servers keep.
+        """
         reverse_path = self._inspection.arrival.reverse_path
         stored = stored_form(Octets.of(received_field, self._inspection.message), reverse_path)
         for mailbox_id, most in mailboxes.items():
@@ -193,6 +212,8 @@ class _Taking:
                 reverse_path=reverse_path,
                 pec_msgid=self._data.pec_msgid,
                 most=most,
+                elsewhere=mailbox_id in due,
+                due=Due(self._inspection.provider.name, tuple(due[mailbox_id])) if mailbox_id in due else None,
             )
 
     def take_charge(self, paths: Sequence[str]) -> None:
@@ -200,6 +221,10 @@ class _Taking:
         to = self._inspection.provider.mail_receipt
         self.answers.take_charge = self._issuer.take_charge(facts, to)
         self._send(self.answers.take_charge, to, paths)
+
+    def waits(self, path: str) -> None:
+        """Its end comes when the server that keeps the mailbox has answered."""
+        self.answers.answers.append(_Answer(path, EnvelopeEnd.HANDING_OVER, None))
 
     def delivered(self, path: str, receipt: Issued | None) -> None:
         self._answer(_Answer(path, EnvelopeEnd.DELIVERED, receipt), Event.DELIVERY, self._data.sender)
@@ -245,14 +270,13 @@ class _Taking:
         self._effects.register(emission(self._data, issued, at=at, provider=provider, recipients=about))
 
 
-class _Forms:
+class Forms:
     """Which form of delivery receipt each recipient earns, and the copy of the original that goes with it."""
 
-    def __init__(self, inspection: Inspection) -> None:
-        assert inspection.original is not None
-        self._original = inspection.original
+    def __init__(self, recognition: Recognition, original: Octets) -> None:
+        self._original = original
         self._header = scan_header(self._original)
-        self._requested = receipt_form(inspection.recognition)
+        self._requested = receipt_form(recognition)
         self._to = self._keys("To")
         self._cc = self._keys("Cc")
         self._brief: Octets | None = None

@@ -96,6 +96,7 @@ class MailboxRef:
     used: int  # bytes of what counts against its quota
     quota: int | None  # its own; None: the provider's default; 0: none
     has_rules: bool
+    store: str | None = None  # the server that keeps what comes; None: we do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,7 @@ class Credentials:
 
 
 _DOMAINS = Statement(select(domains.c.name))
-_DOMAIN = Statement(select(domains.c.id).where(domains.c.name == bindparam("name")))
+_DOMAIN = Statement(select(domains.c.id, domains.c.store).where(domains.c.name == bindparam("name")))
 _ADD_DOMAIN = insert_ignoring(domains, without=("id",))
 _ACCOUNT_COLUMNS = (
     accounts.c.id,
@@ -138,6 +139,7 @@ _BOX_COLUMNS = (
     mailboxes.c.used_bytes,
     mailboxes.c.quota_bytes,
     mailboxes.c.has_rules,
+    mailboxes.c.store,
 )
 _MAILBOX = Statement(
     union_all(
@@ -177,7 +179,7 @@ def add_domain(connection: Connection, name: str, at: datetime) -> bool:
 
     The first domain brings the operator's mailbox.
     """
-    added = _ADD_DOMAIN.run(connection, {"name": name, "created_at": micros(at)}) > 0
+    added = _ADD_DOMAIN.run(connection, {"name": name, "created_at": micros(at), "store": None}) > 0
     if added and operator_mailbox(connection) is None:
         new = NewAccount(address=f"postmaster@{name}", at=at, kind=BoxKind.OPERATOR, display_name="Postmaster")
         add_account(connection, new)
@@ -206,6 +208,7 @@ def add_account(connection: Connection, new: NewAccount) -> Account:
         "has_rules": False,
         "notice_address": None,
         "told_about": 0,
+        "store": _store_of(connection, new),
     }
     mailbox = _ADD_MAILBOX.one(connection, shared | counters | policy)
     assert mailbox is not None
@@ -340,6 +343,15 @@ def refuse_unless_free(connection: Connection, address: str, *, operator: bool =
         raise AccountRefused(f"{address} exists already")
 
 
+def _store_of(connection: Connection, new: NewAccount) -> str | None:
+    """Where the domain of a new account keeps its boxes; those of service and operator are always here."""
+    if new.kind is not BoxKind.USER:
+        return None
+    row = _DOMAIN.one(connection, {"name": domain_of(new.address)})
+    store: str | None = None if row is None else row[1]
+    return store
+
+
 def _account(row: tuple[Any, ...]) -> Account:
     return Account(
         id=row[0],
@@ -363,4 +375,5 @@ def _mailbox(row: tuple[Any, ...]) -> MailboxRef:
         used=row[4],
         quota=row[5],
         has_rules=bool(row[6]),
+        store=row[7],
     )

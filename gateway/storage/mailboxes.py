@@ -13,10 +13,11 @@ from gateway.points.box import FIRST_FOLDERS, RECEIPTS, counts, is_certified
 from gateway.points.digests import About, about_of
 from gateway.points.marks import Mark
 from gateway.points.tracking import RecipientState
-from gateway.storage import digests
+from gateway.storage import digests, handovers
 from gateway.storage.batch import Addition, batch_of
 from gateway.storage.digests import Arrivals
 from gateway.storage.errors import Conflict
+from gateway.storage.handovers import Due
 from gateway.storage.statements import Statement
 from gateway.storage.tables import certified_messages, certified_recipients, folders, mailboxes, messages
 from gateway.storage.values import clean, instant, micros
@@ -69,7 +70,10 @@ class NewMessage:
     return_path: str = ""
     pec_msgid: str | None = None
     most: int | None = None  # bytes up to which it may fill the mailbox
-    arrived: bool = False  # it came for the holder, who may want to hear of it: it was not put there by a program
+    arrived: bool = False  # it came for the holder, who may want to hear of it: it was not put there by a program.
+    # It goes where the mailbox is kept; what a program puts there is put here, wherever that is.
+    elsewhere: bool | None = None  # what was decided on: that another server keeps the mailbox, or that we do
+    due: Due | None = None  # what is due once it is where it belongs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +116,7 @@ _COUNT = Statement(
         mailboxes.c.used_bytes,
         mailboxes.c.receipts_in_inbox,
         mailboxes.c.told_about,
+        mailboxes.c.store,
     )
 )
 _FREE = Statement(
@@ -166,6 +171,7 @@ class _Tally:
     used: int = 0
     receipts: str = Folder.RECEIPTS
     about: int = 0  # what its holder hears of
+    store: str | None = None
 
 
 class _Deliveries(Addition):
@@ -180,10 +186,15 @@ class _Deliveries(Addition):
         marked = _still_to_mark(connection, marks) if marks else []
         tallies = _tallies(new, marked)
         _count(connection, tallies)
-        for row in new:
+        here = new
+        if any(tally.store is not None for tally in tallies.values()):
+            here = _without_those_elsewhere(connection, new, tallies)
+        for row in here:
             tally = tallies[row["mailbox_id"]]
             tally.uid, tally.modseq = row["uid"], row["modseq"] = tally.uid + 1, tally.modseq + 1
             row["folder"] = _place(connection, row, tally)
+            if row["elsewhere"] and tally.store is None:
+                raise Conflict(f"mailbox {row['mailbox_id']} has come back here meanwhile")
             if row["most"] is not None and tally.used > row["most"]:
                 raise Conflict(f"mailbox {row['mailbox_id']} has filled up meanwhile")
         for values, mailbox in marked:
@@ -195,8 +206,8 @@ class _Deliveries(Addition):
         if heard_of:
             digests.count(connection, _arrivals(new, heard_of))
         batch_of(connection).changed.update({mailbox: tally.modseq for mailbox, tally in tallies.items()})
-        if new:
-            super().flush(connection, new)
+        if here:
+            super().flush(connection, here)
 
 
 def _still_to_mark(connection: Connection, marks: list[_SentMark]) -> list[tuple[dict[str, Any], int]]:
@@ -236,6 +247,7 @@ def _count(connection: Connection, tallies: dict[int, _Tally]) -> None:
         if found[3]:
             tally.receipts = Folder.INBOX
         tally.about = found[4]
+        tally.store = found[5]
 
 
 def _arrivals(new: list[Any], heard_of: Mapping[int, int]) -> list[Arrivals]:
@@ -248,6 +260,27 @@ def _arrivals(new: list[Any], heard_of: Mapping[int, int]) -> list[Arrivals]:
             counted[about] += 1
             found[row["mailbox_id"]] = min(first, row["at"]), counted
     return [Arrivals(mailbox, *found[mailbox]) for mailbox in sorted(found)]
+
+
+def _without_those_elsewhere(connection: Connection, new: list[Any], tallies: dict[int, _Tally]) -> list[Any]:
+    """The messages that are put here. Those for mailboxes that another server keeps wait to be handed over to it.
+
+    What the service would file among the sent ones is left out: there, the mail program does that.
+    """
+    leaving = [row for row in new if row["arrived"] and tallies[row["mailbox_id"]].store is not None]
+    for row in leaving:
+        tally = tallies[row["mailbox_id"]]
+        tally.uid, tally.modseq = tally.uid + 1, tally.modseq + 1  # which were counted with the others
+        if row["elsewhere"] is False:
+            raise Conflict(f"mailbox {row['mailbox_id']} has moved meanwhile")
+        if counts(row["kind"]):
+            free(connection, row["mailbox_id"], row["size"])
+        if row["folder"] is None and tally.receipts == Folder.INBOX:
+            row["folder"] = Folder.INBOX.value
+    waiting = [handovers.new_row(connection, row) for row in leaving if row["folder"] != Folder.SENT]
+    if waiting:
+        handovers.ADD.flush(connection, waiting)
+    return [row for row in new if not (row["arrived"] and tallies[row["mailbox_id"]].store is not None)]
 
 
 def _place(connection: Connection, row: dict[str, Any], tally: _Tally) -> str:
@@ -337,6 +370,8 @@ def _row(message: NewMessage) -> dict[str, Any]:
         "flags": message.flags,
         "keywords": message.keywords,
         "most": message.most,
+        "elsewhere": message.elsewhere,
+        "due": message.due,
         "body_id": message.body_id,
         "return_path": clean(message.return_path),
         "pec_msgid": message.pec_msgid,

@@ -18,6 +18,7 @@ __all__ = [
     "EnvelopeEnd",
     "NewProcessedEnvelope",
     "ProcessedEnvelope",
+    "conclude",
     "count_resend",
     "ends_of",
     "known_receipts",
@@ -36,6 +37,7 @@ class EnvelopeEnd(StrEnum):
     DELIVERED = "delivered"
     NOT_DELIVERED = "not-delivered"
     ISOLATED = "isolated"  # infected
+    HANDING_OVER = "handing-over"  # none yet: the server that keeps the mailbox has still to take it
 
 
 @record(kw_only=True)
@@ -94,6 +96,22 @@ _RESEND = Statement(
     )
     .values(resent=_TABLE.resent + 1, resent_at=bindparam("now"))
 )
+_CONCLUDE = Statement(
+    update(processed_envelopes)
+    .where(
+        _TABLE.provider == bindparam("signer"),
+        _TABLE.pec_msgid == bindparam("id"),
+        _TABLE.address_key == bindparam("key"),
+        _TABLE.end == EnvelopeEnd.HANDING_OVER.value,
+    )
+    .values(
+        end=bindparam("reached"),
+        at=bindparam("now"),
+        receipt_kind=bindparam("kind"),
+        receipt_msgid=bindparam("msgid"),
+        receipt_body_id=bindparam("body"),
+    )
+)
 _RECEIPT = insert_ignoring(received_receipts)
 _RECEIVED = Statement(
     select(received_receipts.c.address_key).where(received_receipts.c.signed_sha256 == bindparam("digest"))
@@ -124,6 +142,21 @@ def record_envelopes(connection: Connection, envelopes: Sequence[NewProcessedEnv
         Conflict: one of them was reached by another flow meanwhile. It is raised before the commit, not here.
     """
     _RECORD.add(connection, sorted((_row(envelope) for envelope in envelopes), key=_key))
+
+
+def conclude(connection: Connection, ended: NewProcessedEnvelope) -> bool:
+    """Remember the end of an envelope that was being handed over; False if it was not."""
+    values = {
+        "signer": clean(ended.provider),
+        "id": clean(ended.pec_msgid),
+        "key": address_key(clean(ended.address)),
+        "reached": ended.end.value,
+        "now": micros(ended.at),
+        "kind": None if ended.receipt_kind is None else str(ended.receipt_kind),
+        "msgid": ended.receipt_msgid,
+        "body": ended.receipt_body_id,
+    }
+    return _CONCLUDE.run(connection, values) == 1
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:

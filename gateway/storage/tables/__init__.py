@@ -10,6 +10,7 @@ from gateway.storage.tables.columns import metadata
 from gateway.storage.tables.details import detail_fill, message_details, message_forms, message_words
 from gateway.storage.tables.digests import digests
 from gateway.storage.tables.fetched import downloads
+from gateway.storage.tables.handovers import handovers
 from gateway.storage.tables.imports import import_sources, imported
 from gateway.storage.tables.legal import register, register_chain, register_links, register_segments
 from gateway.storage.tables.mail import expunged, folders, keywords, messages, subscriptions
@@ -42,6 +43,7 @@ __all__ = [
     "downloads",
     "expunged",
     "folders",
+    "handovers",
     "import_sources",
     "imported",
     "keywords",

@@ -6,7 +6,14 @@ from gateway.storage.tables.columns import id_column, instant, link, metadata, w
 
 __all__ = ["account_passwords", "accounts", "aliases", "domains", "mailboxes"]
 
-domains = Table("domains", metadata, id_column(), words("name", unique=True), instant("created_at"))
+domains = Table(
+    "domains",
+    metadata,
+    id_column(),
+    words("name", unique=True),
+    instant("created_at"),
+    words("store", nullable=True),  # where its new boxes are kept: a `[[stores]]` by its name; null: here
+)
 
 mailboxes = Table(
     "mailboxes",
@@ -29,6 +36,7 @@ mailboxes = Table(
     Column(
         "told_about", SmallInteger, nullable=False, server_default=text("0")
     ),  # About: what the holder hears of there
+    words("store", nullable=True),  # the `[[stores]]` that keeps what comes; null: we do
 )
 
 aliases = Table(
