@@ -9,10 +9,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from config.elsewhere import StoreSettings
 from config.settings import RouteSettings, Settings
 from config.values import Endpoint
 
-__all__ = ["SAMPLES", "about", "example_toml", "sections", "toml_value"]
+__all__ = ["SAMPLES", "TABLES", "about", "example_toml", "sections", "toml_value"]
+
+TABLES: Mapping[str, type[BaseModel]] = {"relay.routes": RouteSettings, "elsewhere.stores": StoreSettings}
+"""Settings that are lists of tables, and what one of them is."""
 
 SAMPLES: Mapping[str, str | int] = {  # values for what has no default, by the dotted key
     "provider.name": "Alfa PEC",
@@ -53,11 +57,18 @@ SAMPLES: Mapping[str, str | int] = {  # values for what has no default, by the d
     "clients.imaps_port": 993,
     "clients.pop3s_port": 995,
     "clients.https_port": 443,
+    "elsewhere.stores.name": "sede",
+    "elsewhere.stores.host": "imap.alfa.example",
+    "elsewhere.stores.ca_file": "imap-ca.pem",
+    "elsewhere.stores.user": "{address}*ceralacca",
+    "elsewhere.stores.password_file": "imap.password",
     "antivirus.socket": "/run/clamav/clamd.ctl",
     "legal_register.tsa_ca_file": "tsa-ca.pem",
     "log.file": "/var/log/ceralacca/gateway.log",
 }
 SHOWN_BY_DEFAULT = frozenset({"signing.key_file", "signing.certificate_file"})  # what most installations need to set
+
+INSTEAD = frozenset({"elsewhere.stores.passwords_file"})  # stand for another key, and never beside it
 
 HEADER = """\
 # Configuration of one Ceralacca provider.
@@ -74,13 +85,13 @@ def example_toml() -> str:
     parts = [HEADER]
     for name, model, _ in sections():
         parts.append(f"\n{_comment(about(model))}[{name}]\n")
-        routes = ""
+        tables = ""
         for key, field in model.model_fields.items():
-            if key == "routes":
-                routes = _example_routes(field)
+            if f"{name}.{key}" in TABLES:
+                tables = _example_tables(f"{name}.{key}", field)
             else:
                 parts.append(f"{_comment(field.description or '')}{_example_line(f'{name}.{key}', field)}\n")
-        parts.append(routes)
+        parts.append(tables)
     return "".join(parts).replace("\n\n\n", "\n\n")
 
 
@@ -105,12 +116,14 @@ def _example_line(dotted: str, field: FieldInfo) -> str:
     return f"{mark}{key} = {toml_value(_value(dotted, field))}\n"
 
 
-def _example_routes(field: FieldInfo) -> str:
-    lines = [_comment(field.description or ""), "# [[relay.routes]]\n"]
-    for key, inner in RouteSettings.model_fields.items():
+def _example_tables(name: str, field: FieldInfo) -> str:
+    lines = [_comment(field.description or ""), f"# [[{name}]]\n"]
+    for key, inner in TABLES[name].model_fields.items():
+        if f"{name}.{key}" in INSTEAD:
+            continue
         about = (inner.description or "").replace("\n", "\n# ")
         lines.append(f"# # {about}\n".replace("\n# ", "\n# # "))
-        lines.append(f"# {key} = {toml_value(_value(f'relay.routes.{key}', inner))}\n")
+        lines.append(f"# {key} = {toml_value(_value(f'{name}.{key}', inner))}\n")
     return "".join(lines)
 
 

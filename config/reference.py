@@ -6,12 +6,11 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from config.example import about, sections, toml_value
-from config.settings import RouteSettings
+from config.example import TABLES, about, sections, toml_value
 
 __all__ = ["reference_markdown"]
 
-WITHOUT_DEFAULT = frozenset({"provider.service_address", "relay.routes"})  # what stands there is made elsewhere
+WITHOUT_DEFAULT = frozenset({"provider.service_address", *TABLES})  # what stands there is made elsewhere
 
 HEADER = """\
 # Configuration
@@ -35,9 +34,9 @@ def reference_markdown() -> str:
         note = " (required)" if required else ""
         parts.append(f"\n## [{name}]{note}\n\n{about(model)}\n\n{_table(name, model)}")
         for key in model.model_fields:
-            if key == "routes":
-                parts.append(f"\n### [[{name}.{key}]]\n\n{about(RouteSettings)}\n\n")
-                parts.append(_table(f"{name}.{key}", RouteSettings))
+            if (table := TABLES.get(f"{name}.{key}")) is not None:
+                parts.append(f"\n### [[{name}.{key}]]\n\n{about(table)}\n\n")
+                parts.append(_table(f"{name}.{key}", table))
     return "".join(parts)
 
 
@@ -77,7 +76,7 @@ def _type_words(annotation: Any) -> str:
     text = str(annotation)
     if "Endpoint" in text:
         return "list of `host:port`"
-    if "RouteSettings" in text:
+    if any(table.__name__ in text for table in TABLES.values()):
         return "tables"
     return "list of texts" if text.startswith("tuple[") else "file name"
 

@@ -13,6 +13,7 @@ from config.authentication import AuthenticationSettings, DkimSettings
 from config.clients import ClientSettings
 from config.clock import ClockSettings
 from config.deadlines import DeadlineSettings
+from config.elsewhere import ElsewhereSettings
 from config.index import IndexSettings
 from config.mailboxes import MailboxSettings
 from config.notices import NoticeSettings
@@ -346,6 +347,7 @@ class Settings(BaseSettings):
     sign_in: SignInSettings = SignInSettings()
     mailboxes: MailboxSettings = MailboxSettings()
     notices: NoticeSettings = NoticeSettings()
+    elsewhere: ElsewhereSettings = ElsewhereSettings()
     relay: RelaySettings = RelaySettings()
     deadlines: DeadlineSettings = DeadlineSettings()
     clock: ClockSettings = ClockSettings()

@@ -16,6 +16,7 @@ PARTS = {
     "gateway.commands.rule",
     "gateway.commands.samples",
     "gateway.commands.sign_in",
+    "gateway.commands.store",
     "gateway.commands.tour",
 }
 """What commands of the table are made of."""

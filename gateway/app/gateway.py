@@ -114,10 +114,14 @@ async def serving(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         last_to_first.push_async_callback(
             _finish, partial(parts.worker.stop, RELAYING), RELAYING.total_seconds() + LAST_WRITES_SECONDS
         )
+        last_to_first.push_async_callback(
+            _finish, partial(parts.handing_over.stop, RELAYING), RELAYING.total_seconds() + LAST_WRITES_SECONDS
+        )
         last_to_first.push_async_callback(_close_servers, parts)
         parts.ticks.every(NAME_RENEWED, lambda: asyncio.to_thread(tenure.renew), "name")
         parts.ticks.start()
         await parts.worker.start()
+        await parts.handing_over.start()
         await parts.answer(ports)
         yield parts
 

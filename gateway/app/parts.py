@@ -9,6 +9,7 @@ from config.settings import Settings
 from gateway.app import registers, terms
 from gateway.app.keepers import Keepers
 from gateway.app.ports import Ports
+from gateway.app.stores import stores
 from gateway.drivers.dialer import Dialer
 from gateway.drivers.profiles import sign_profile
 from gateway.drivers.resolver import MailResolver
@@ -24,6 +25,7 @@ from gateway.flows.effects import Lease, Leased
 from gateway.flows.expire import ExpireFlow
 from gateway.flows.filler import Filler
 from gateway.flows.fullness_alerts import BoxAlerts
+from gateway.flows.hand_over import HandOver, HandOverSettings
 from gateway.flows.holders import Holders
 from gateway.flows.issue import Identity, Issuer
 from gateway.flows.letters import Writer
@@ -54,6 +56,7 @@ from gateway.storage.sink import ContentSink
 from gateway.web.pages import Health, Publications, application
 from gateway.web.server import WebServer
 from gateway.web.setup.pages import setup_pages
+from gateway.workers.handing_over import HandingOver
 from gateway.workers.relay import RelayWorker
 from gateway.workers.ticks import Ticks
 
@@ -117,6 +120,7 @@ class Parts:
         self.removal = registers.removal(settings, storage, self.clock)
         self._make_flows()
         self._make_relay()
+        self._make_handing_over()
         self._make_servers()
         self._make_ticks()
 
@@ -202,6 +206,33 @@ class Parts:
             clock=self.clock,
             lease=self.lease,
             is_local=self.local_domains.__contains__,
+        )
+
+    def _make_handing_over(self) -> None:
+        """The way to mail servers that keep boxes of ours."""
+        keepers = stores(self.settings)
+        terms_of_relay = terms.relay_settings(self.settings, self.lease)
+        flow = HandOver(
+            storage=self.storage,
+            keepers=keepers,
+            issuer=self.issuer,
+            clock=self.clock,
+            legal_clock=self.legal_clock,
+            ids=self.ids,
+            handover=self._handover,
+            bell=self.alarms,
+            settings=HandOverSettings(
+                lease=self.lease,
+                pauses=terms_of_relay.pauses,
+                receipt_expiry=timedelta(days=self.settings.relay.receipt_days),
+            ),
+        )
+        self.handing_over = HandingOver(
+            storage=self.storage,
+            flow=flow,
+            clock=self.clock,
+            lease=self.lease,
+            connections={keeper.name: keeper.connections for keeper in keepers.values()},
         )
 
     def _make_servers(self) -> None:

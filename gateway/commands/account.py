@@ -14,6 +14,7 @@ from gateway.commands.names import displayed, given_address
 from gateway.commands.policy import policy
 from gateway.commands.rule import rule
 from gateway.commands.sign_in import access, known, list_devices
+from gateway.commands.store import account_store
 from gateway.drivers.passwords import hash_password, new_device
 from gateway.drivers.sources import RandomIds
 from gateway.storage import accounts, devices
@@ -32,6 +33,7 @@ app.command("usage")(usage_)
 app.command()(receipts)
 app.command()(notice)
 app.add_typer(rule, name="rule")
+app.command("store")(account_store)
 app.command("access")(access)
 app.command("devices")(list_devices)
 

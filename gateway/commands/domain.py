@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from config.settings import Settings
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption, settings_or_exit
 from gateway.commands.domains.dkim import dkim, dns
+from gateway.commands.domains.store import domain_store
 from gateway.commands.domains.subaddress import subaddress
 from gateway.commands.names import displayed, given_domain, refuse
 from gateway.storage import accounts
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.command()(dkim)
 app.command()(dns)
 app.command()(subaddress)
+app.command("store")(domain_store)
 
 NO_STORAGE = 3  # exit code
 

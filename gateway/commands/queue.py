@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
 from gateway.commands.domain import opened, refuse, shown
+from gateway.commands.store import elsewhere
 from gateway.storage import outbox
 from gateway.storage.outbox import OutboxRow
 
@@ -18,6 +19,8 @@ __all__ = ["app"]
 app = typer.Typer(
     help="See what waits to leave, try it again now, or hold it.", no_args_is_help=True, add_completion=False
 )
+
+app.command()(elsewhere)
 
 MOST = 10_000
 

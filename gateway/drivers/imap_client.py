@@ -139,7 +139,10 @@ class RemoteMailbox:
 
     async def examine(self, folder: RemoteFolder) -> int:
         """Open a folder to read it alone; its UIDVALIDITY."""
-        lines = await self._asked(lambda: self._client.examine(_quoted(folder.wire_name)))
+        return await self._examine(folder.wire_name)
+
+    async def _examine(self, wire_name: str) -> int:
+        lines = await self._asked(lambda: self._client.examine(_quoted(wire_name)))
         self._client.protocol.state = aioimaplib.SELECTED  # which the library forgets after EXAMINE
         for line in lines:
             if validity := _VALIDITY.search(bytes(line)):
@@ -148,9 +151,7 @@ class RemoteMailbox:
 
     async def uids(self) -> list[int]:
         """UIDs of all messages of the open folder, ascending."""
-        lines = await self._asked(lambda: self._client.uid_search("ALL", charset=None))
-        numbers = b" ".join(bytes(line) for line in lines[:-1]).split()
-        return sorted({int(number) for number in numbers if number.isdigit() and len(number) <= 10})
+        return await self._found("ALL")
 
     async def messages(self, uids: Sequence[int]) -> AsyncIterator[RemoteMessage]:
         """What the server says of these; in slices, so that a folder of any size is walked in little memory."""
@@ -201,11 +202,18 @@ class RemoteMailbox:
         await self._asked(lambda: self._client.create(_quoted(to_utf7(folder))))
 
     async def search_header(self, folder: str, name: str, value: str) -> list[int]:
-        """UIDs of messages of a folder with a header field that contains ``value``; the folder is open then."""
-        await self._asked(lambda: self._client.select(_quoted(to_utf7(folder))))
-        lines = await self._asked(lambda: self._client.uid_search("HEADER", name, _quoted(value), charset=None))
+        """UIDs of messages of a folder with a header field that contains ``value``, in ASCII; it is open then."""
+        return (await self.look_for(folder, "HEADER", name, _quoted(value)))[1]
+
+    async def look_for(self, folder: str, *criteria: str) -> tuple[int, list[int]]:
+        """UIDVALIDITY of a folder, and the UIDs of its messages that meet the criteria; it is open then, to be read."""
+        validity = await self._examine(to_utf7(folder))
+        return validity, await self._found(*criteria)
+
+    async def _found(self, *criteria: str) -> list[int]:
+        lines = await self._asked(lambda: self._client.uid_search(*criteria, charset=None))
         numbers = b" ".join(bytes(line) for line in lines[:-1]).split()
-        return sorted(int(number) for number in numbers if number.isdigit())
+        return sorted({int(number) for number in numbers if number.isdigit() and len(number) <= 10})
 
     async def _asked(self, ask: Callable[[], Awaitable[Any]], *, patience: float = 1) -> list[Any]:
         response = await self._guarded(ask, patience=patience)

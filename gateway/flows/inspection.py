@@ -20,7 +20,7 @@ from receipts.records import record
 from receipts.scanner import scan
 from receipts.wire import MessageKind
 
-__all__ = ["Inspection", "Inspector"]
+__all__ = ["Inspection", "Inspector", "original_in"]
 
 
 class StandingUnknown(TemporaryError):
@@ -124,6 +124,13 @@ class Inspector:
             original=original,
             faults=tuple(faults if verdict.proven else _doubts(verdict, recognition)),
         )
+
+
+def original_in(message: Octets, recognition: Recognition) -> Octets:
+    """The message inside an envelope that conforms."""
+    assert recognition.original is not None
+    _, original = _split(message, recognition.original)
+    return original or body_of(recognition.original, message)
 
 
 def _wait_for(verdict: SignatureVerdict) -> None:

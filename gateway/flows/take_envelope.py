@@ -128,11 +128,10 @@ def answer_envelope(
     forms = Forms(inspection.recognition, inspection.original)
     for path in elsewhere:
         taking.waits(path)
+        answered.remove(path)
     for path in silent:
         taking.delivered(path, None)
     for path in answered:
-        if path in elsewhere:
-            continue
         facts = replace(data, provider=issuer.identity.name, at=inspection.at, delivered_to=path)
         if path in boxes and path not in full:
             form = forms.of(path)
