@@ -6,6 +6,7 @@ space. What a message holds of words beyond those that are kept (``MAX_WORDS``) 
 
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
+from functools import cached_property
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -28,7 +29,7 @@ from gateway.points.boxes import (
     TextIn,
     Uids,
 )
-from gateway.storage import content
+from gateway.storage import content, letters
 from gateway.storage import search as stored
 from gateway.storage.statements import Row
 from gateway.storage.values import clean, micros
@@ -72,8 +73,20 @@ def search(
     """The messages of a folder that fit. ``folder`` is its key, ``now`` in the zone in which days are counted."""
     searching = _Search(connection, mailbox_id, folder, words, now)
     found = searching.find(query)
-    modseq = max((row[1] for row in searching.rows if row[0] in found), default=0)
-    return Found([row[0] for row in searching.rows if row[0] in found], modseq)
+    modseq = max((row[1] for row in searching.rows if row[0] in found), default=0) if _by_modseq(query) else 0
+    return Found(sorted(found), modseq)
+
+
+def _by_modseq(query: Query) -> bool:
+    match query:
+        case And(terms):
+            return any(map(_by_modseq, terms))
+        case Or(one, other):
+            return _by_modseq(one) or _by_modseq(other)
+        case Not(term):
+            return _by_modseq(term)
+        case _:
+            return isinstance(query, Changed)
 
 
 class _Search:
@@ -83,14 +96,21 @@ class _Search:
         self._words = words
         self._now = now
         self._sent: list[Row] | None = None
-        self.rows = stored.states(*self._place)
-        self._all = frozenset(row[0] for row in self.rows)
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """What is known of every message without looking at what it says: for those terms that ask for it."""
+        return stored.states(*self._place)
+
+    @cached_property
+    def _all(self) -> frozenset[int]:
+        return frozenset(letters.uids(*self._place))
 
     def find(self, query: Query) -> frozenset[int]:
         match query:
             case And(terms):
-                found = self._all
-                for term in terms:
+                found = self.find(terms[0]) if terms else self._all
+                for term in terms[1:]:
                     if not found:
                         break
                     found &= self.find(term)

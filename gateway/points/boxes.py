@@ -333,7 +333,7 @@ class Found(NamedTuple):
     """Messages that a search found, by UID."""
 
     uids: Sequence[int]
-    modseq: int  # the highest among them; 0 if there is none
+    modseq: int  # the highest among them, where the query speaks of modseqs; else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

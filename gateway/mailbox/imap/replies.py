@@ -312,10 +312,10 @@ def quota_root(folder: str, *, utf8: bool) -> bytes:
 
 
 def search(numbers: Iterable[int], modseq: int | None) -> bytes:
-    found = [b"* SEARCH", *[b"%d" % number for number in numbers]]
-    if modseq is not None and len(found) > 1:
-        found.append(b"(MODSEQ %d)" % modseq)
-    return b" ".join(found) + b"\r\n"
+    found = " ".join(map(str, numbers)).encode("ascii")
+    if not found:
+        return b"* SEARCH\r\n"
+    return b"* SEARCH %s%s\r\n" % (found, b"" if modseq is None else b" (MODSEQ %d)" % modseq)
 
 
 def esearch(tag: bytes, uid: bool, numbers: Sequence[int], returns: frozenset[bytes], modseq: int | None) -> bytes:

@@ -67,7 +67,7 @@ async def _found(inside: Inside, query: Query, *, by_modseq: bool) -> tuple[Sequ
     )
     if _is_of_rows(rest):
         await learn_rows(inside, uid=True)
-        found = _among(view, rest)
+        found = _among(view, rest, by_modseq=by_modseq)
     else:
         found = await inside.box.search(view.folder_id, rest)
     chosen = [merged(term.ranges) for term in sets]
@@ -94,15 +94,15 @@ def _is_of_rows(query: Query) -> bool:
             return isinstance(query, Uids | HasFlag | Changed)
 
 
-def _among(view: View, query: Query) -> Found:
+def _among(view: View, query: Query, *, by_modseq: bool) -> Found:
     """What a query of rows finds. Few sets of flags are shared by many messages, so flags are judged once a set."""
-    judged: dict[frozenset[str], Query] = {}
+    judged = {flags: _by_flags(query, frozenset(flag.lower() for flag in flags)) for flags in view.sets_of_flags()}
+    if not by_modseq and all(rest in (ALL, NONE) for rest in judged.values()):
+        return Found(view.flagged({flags for flags, rest in judged.items() if rest == ALL}), 0)
     uids: list[int] = []
     newest = 0
     for _, uid, modseq, flags in view.numbered(view.uids):
-        rest = judged.get(flags)
-        if rest is None:
-            rest = judged[flags] = _by_flags(query, frozenset(flag.lower() for flag in flags))
+        rest = judged[flags]
         if rest == ALL or (rest != NONE and _by_number(rest, uid, modseq)):
             uids.append(uid)
             newest = max(newest, modseq)

@@ -6,7 +6,7 @@ the client may be told (RFC 3501 sections 5.5, 7.4.1), and between them every nu
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Final, TypeVar
 
 from gateway.mailbox.imap.numbers import SAVED, NumberSet, merged
@@ -92,6 +92,16 @@ class View:
             if (whole or uid in wanted) and uid not in self._gone:
                 yield number, uid, modseq, flags
 
+    def sets_of_flags(self) -> frozenset[frozenset[str]]:
+        """Those that occur: few, shared by many messages."""
+        return frozenset(self._flags or ())
+
+    def flagged(self, sets: Set[frozenset[str]]) -> Sequence[int]:
+        """UIDs of the messages that have one of these sets of flags, and are still there."""
+        gone = self._gone
+        found = [uid for uid, flags in zip(self._uids, self._flags or (), strict=True) if flags in sets]
+        return [uid for uid in found if uid not in gone] if gone else found
+
     def number(self, uid: int) -> int | None:
         """The sequence number of a message; None if it has none here."""
         index = bisect_left(self._uids, uid)
@@ -109,6 +119,8 @@ class View:
     def numbers(self, uids: Iterable[int]) -> Iterator[int]:
         """The sequence numbers of messages, ascending, without those that have none."""
         wanted = frozenset(uids)
+        if len(wanted) == len(self._uids) and wanted.issuperset(self._uids):
+            return iter(range(1, len(wanted) + 1))
         if len(wanted) * _FEW > len(self._uids):
             return (number for number, uid in enumerate(self._uids, 1) if uid in wanted)
         return (number for uid in sorted(wanted) if (number := self.number(uid)) is not None)
