@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from gateway.storage.batch import Addition, Batch, batch_of
 from gateway.storage.chunks import ADD_CHUNK, ADD_CHUNK_SET, CHUNK
 from gateway.storage.errors import Conflict
-from gateway.storage.statements import Statement
+from gateway.storage.statements import Statement, among, numbers
 from gateway.storage.tables import bodies, body_contents, content_chunks, contents
 from gateway.storage.values import micros
 from receipts.octets import InMemory, Octets, Source, Span
@@ -61,8 +61,14 @@ _WHOLE = Integer()
 _TOUCH = Statement(update(contents).where(contents.c.sha256 == bindparam("key")).values(touched_at=bindparam("at")))
 _MARK = Statement(select(contents.c.touched_at).where(contents.c.sha256 == bindparam("key")))
 _BODY = Statement(select(bodies.c.parts).where(bodies.c.id == bindparam("id")))
-_CONTENT = Statement(
-    select(contents.c.size, contents.c.chunk_set_id, contents.c.data).where(contents.c.sha256 == bindparam("key"))
+_BODIES = Statement(among(bodies.c.id, lambda these: select(bodies.c.id, bodies.c.parts).where(these)))
+_ROW = (contents.c.sha256, contents.c.size, contents.c.chunk_set_id, contents.c.data)
+_CONTENT = Statement(select(*_ROW).where(contents.c.sha256 == bindparam("key")))
+_CONTENTS = Statement(
+    among(
+        body_contents.c.body_id,
+        lambda these: select(*_ROW).where(contents.c.sha256.in_(select(body_contents.c.sha256).where(these))),
+    )
 )
 _CHUNKS = Statement(
     select(content_chunks.c.data)
@@ -149,28 +155,36 @@ def load(connection: Connection, body_id: int) -> Octets:
     Raises:
         LookupError: there is no such body.
     """
-    return load_many(connection, (body_id,))[0]
-
-
-def load_many(connection: Connection, body_ids: Sequence[int]) -> list[Octets]:
-    """Messages that share contents: each content is read once."""
-    sources: dict[bytes, Source] = {}
-    return [_load(connection, body_id, sources) for body_id in body_ids]
-
-
-def _load(connection: Connection, body_id: int, sources: dict[bytes, Source]) -> Octets:
     row = _BODY.one(connection, {"id": body_id})
     if row is None:
         raise LookupError(f"no body {body_id}")
+    return _message(connection, row[0], {})
+
+
+def load_many(connection: Connection, body_ids: Sequence[int]) -> list[Octets]:
+    """The same of many: their rows are read together, and contents that they share once."""
+    if len(body_ids) == 1:
+        return [load(connection, body_ids[0])]
+    these = numbers(connection, body_ids)
+    packed: dict[int, bytes] = dict(_BODIES.all(connection, these))
+    missing = next((body_id for body_id in body_ids if body_id not in packed), None)
+    if missing is not None:
+        raise LookupError(f"no body {missing}")
+    sources = {bytes(row[0]): _source(connection, *row) for row in _CONTENTS.all(connection, these)}
+    return [_message(connection, packed[body_id], sources) for body_id in body_ids]
+
+
+def _message(connection: Connection, packed: bytes, sources: dict[bytes, Source]) -> Octets:
+    """A message from its packed parts; contents that are not among ``sources`` yet are read."""
     parts: list[bytes | Span] = []
-    for part in _unpacked(bytes(row[0])):
+    for part in _unpacked(bytes(packed)):
         if isinstance(part, bytes):
             parts.append(part)
             continue
         sha256, start, stop = part
         source = sources.get(sha256)
         if source is None:
-            source = sources[sha256] = _source(connection, sha256)
+            source = sources[sha256] = _found(connection, sha256)
         parts.append(Span(source, start, stop))
     return Octets.of(*parts)
 
@@ -188,13 +202,18 @@ def _unpacked(packed: bytes) -> Iterator[bytes | tuple[bytes, int, int]]:
             yield packed[at - length : at]
 
 
-def _source(connection: Connection, sha256: bytes) -> Source:
+def _found(connection: Connection, sha256: bytes) -> Source:
     row = _CONTENT.one(connection, {"key": sha256})
     if row is None:
         raise LookupError(f"no content {sha256.hex()}")
-    size, chunks, data = row
+    return _source(connection, *row)
+
+
+def _source(connection: Connection, sha256: bytes, size: int, chunks: int | None, data: bytes | None) -> Source:
+    """A content by its row."""
+    sha256 = bytes(sha256)
     if chunks is None:
-        return InMemory(bytes(data), sha256)
+        return InMemory(bytes(data or b""), sha256)
     if size > LOADED_WHOLE:
         return StoredContent(sha256, size, chunks, connection.info["storage"])
     return InMemory(b"".join(bytes(chunk) for (chunk,) in _CHUNKS.all(connection, {"chunks": chunks})), sha256)
