@@ -22,3 +22,6 @@ class MailboxSettings(Section):
 
     expunged_days: Annotated[int, Field(ge=1, le=3_650)] = 30
     """How long mail programs can ask which messages have left a folder (QRESYNC)."""
+
+    journal_days: Annotated[int, Field(ge=1, le=3_650)] = 730
+    """How long the journal of a box that several people share is kept."""

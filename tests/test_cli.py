@@ -11,10 +11,12 @@ from gateway.cli import COMMANDS, app, load_command
 
 PARTS = {
     "gateway.commands.box",
+    "gateway.commands.journal",
     "gateway.commands.names",
     "gateway.commands.policy",
     "gateway.commands.rule",
     "gateway.commands.samples",
+    "gateway.commands.share",
     "gateway.commands.sign_in",
     "gateway.commands.store",
     "gateway.commands.tour",

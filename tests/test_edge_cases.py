@@ -46,7 +46,7 @@ def test_every_row_names_the_tests_that_bear_its_mark() -> None:
     assert {id_: tests for id_, (_, _, tests) in rows().items()} == marks()
 
 
-@pytest.mark.parametrize(("letter", "number"), [("A", 18), ("E", 23), ("O", 19)])
+@pytest.mark.parametrize(("letter", "number"), [("A", 18), ("E", 23), ("O", 22)])
 def test_no_row_is_missing_and_each_says_what_is_done(letter: str, number: int) -> None:
     found = rows()
     assert [id_ for id_ in found if id_[0] == letter] == [f"{letter}{n}" for n in range(1, number + 1)]

@@ -117,6 +117,7 @@ async def serving(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         last_to_first.push_async_callback(
             _finish, partial(parts.handing_over.stop, RELAYING), RELAYING.total_seconds() + LAST_WRITES_SECONDS
         )
+        last_to_first.push_async_callback(_finish, parts.journal.write, LAST_WRITES_SECONDS)
         last_to_first.push_async_callback(_close_servers, parts)
         parts.ticks.every(NAME_RENEWED, lambda: asyncio.to_thread(tenure.renew), "name")
         parts.ticks.start()

@@ -28,6 +28,7 @@ from gateway.flows.fullness_alerts import BoxAlerts
 from gateway.flows.hand_over import HandOver, HandOverSettings
 from gateway.flows.holders import Holders
 from gateway.flows.issue import Identity, Issuer
+from gateway.flows.journal import Journal, JournaledDiary
 from gateway.flows.letters import Writer
 from gateway.flows.local_domains import LocalDomains
 from gateway.flows.maildrops import Maildrops
@@ -39,6 +40,8 @@ from gateway.flows.relay import RelayFlow
 from gateway.flows.room import Room
 from gateway.flows.screening import Screen
 from gateway.flows.sessions import LiveSessions
+from gateway.flows.sharedboxes import WatchedBoxes
+from gateway.flows.shareddrops import WatchedMaildrops
 from gateway.flows.sharing_sink import SharingSink
 from gateway.flows.signin import SignIn
 from gateway.flows.submit import SubmitFlow
@@ -73,6 +76,9 @@ FULLNESS_LOOKED_AT = timedelta(seconds=30)
 DIGESTS_LOOKED_AT = timedelta(seconds=5)
 FORGOTTEN = timedelta(hours=6)
 SESSIONS_LOOKED_AT = timedelta(seconds=5)
+PEOPLE_LOOKED_AT = timedelta(seconds=0.5)
+"""How soon somebody whose rights in a shared box changed loses the sessions from before."""
+JOURNAL_WRITTEN = timedelta(seconds=1)
 DIARY_WRITTEN = timedelta(seconds=5)
 DEADLINES_LOOKED_AT = timedelta(seconds=30)
 
@@ -246,8 +252,10 @@ class Parts:
             lease=self.lease,
             tell_after=self.settings.sign_in.told_failures_per_day,
         )
-        self.sign_in = SignIn(holders.credentials, self.clock, terms.sign_in_limits(self.settings), diary=self.diary)
-        self.live = LiveSessions(holders.active_among)
+        self.journal = Journal(self.storage, self.clock)
+        diary = JournaledDiary(self.diary, self.journal)
+        self.sign_in = SignIn(holders.credentials, self.clock, terms.sign_in_limits(self.settings), diary=diary)
+        self.live = LiveSessions(holders.active_among, holders.shared_among, holders.standing)
         self.submission = SubmissionServer(
             hostname=domain,
             domain=domain,
@@ -278,14 +286,14 @@ class Parts:
         )
         self.pop3 = Pop3Server(
             sign_in=self.sign_in.through(Protocol.POP3),
-            maildrops=Maildrops(self.storage),
+            maildrops=WatchedMaildrops(self.storage, Maildrops(self.storage), self.journal, self.clock),
             tls=self.tls.context,
             limits=terms.mailbox_limits(self.settings),
             live=self.live,
         )
         self.imap = ImapServer(
             sign_in=self.sign_in.through(Protocol.IMAP),
-            open_box=self.boxes,
+            open_box=WatchedBoxes(self.boxes, self.journal),
             tls=self.tls.context,
             limits=terms.imap_limits(self.settings),
             live=self.live,
@@ -318,7 +326,9 @@ class Parts:
         self.ticks.every(registers.CLOSING_LOOKED_AT, self.closing, "closing")
         self.ticks.every(registers.REMOVAL_EVERY, self.removal, "removal")
         self.ticks.every(SESSIONS_LOOKED_AT, self.live.sweep, "sessions")
+        self.ticks.every(PEOPLE_LOOKED_AT, self.live.sweep_people, "people")
         self.ticks.every(DIARY_WRITTEN, self.diary.write, "diary")
+        self.ticks.every(JOURNAL_WRITTEN, self.journal.write, "journal")
         self.ticks.every(DEADLINES_LOOKED_AT, self.expire, "deadlines")
         if self.screen is not None:
             self.ticks.every(SCANNER_LOOKED_AT, self.screen.look, "scanner")

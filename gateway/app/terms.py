@@ -332,7 +332,8 @@ def digests(settings: Settings, lease: Lease) -> DigestSettings:
 
 
 def upkeep(settings: Settings) -> UpkeepSettings:
-    return UpkeepSettings(expunged=timedelta(days=settings.mailboxes.expunged_days))
+    kept = settings.mailboxes
+    return UpkeepSettings(expunged=timedelta(days=kept.expunged_days), journal=timedelta(days=kept.journal_days))
 
 
 def mailbox_limits(settings: Settings) -> MailboxLimits:

@@ -10,13 +10,16 @@ from sqlalchemy import Connection
 from gateway.commands.box import notice, quota, receipts, usage_
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
 from gateway.commands.domain import opened, refuse, shown
+from gateway.commands.journal import journal, note
 from gateway.commands.names import displayed, given_address
 from gateway.commands.policy import policy
 from gateway.commands.rule import rule
+from gateway.commands.share import share
 from gateway.commands.sign_in import access, known, list_devices
 from gateway.commands.store import account_store
 from gateway.drivers.passwords import hash_password, new_device
 from gateway.drivers.sources import RandomIds
+from gateway.points.sharing import Act
 from gateway.storage import accounts, devices
 from gateway.storage.accounts import Account, NewAccount
 from receipts.identifiers import address_key
@@ -34,6 +37,8 @@ app.command()(receipts)
 app.command()(notice)
 app.add_typer(rule, name="rule")
 app.command("store")(account_store)
+app.add_typer(share, name="share")
+app.command()(journal)
 app.command("access")(access)
 app.command("devices")(list_devices)
 
@@ -134,6 +139,7 @@ def device(
         account = known(connection, address)
         at = datetime.now(UTC)
         devices.add_device(connection, account.id, label=label, lookup=made.lookup, digest=made.digest, at=at)
+        note(connection, account.mailbox_id, Act.DEVICES, what="add", device=made.lookup, label=label)
 
     with opened(config) as (_, storage):
         storage.write_now(transaction)
@@ -149,7 +155,11 @@ def revoke(
     """Make the password of a device worthless."""
 
     def transaction(connection: Connection) -> bool:
-        return devices.remove_device(connection, known(connection, address).id, lookup, datetime.now(UTC))
+        account = known(connection, address)
+        removed = devices.remove_device(connection, account.id, lookup, datetime.now(UTC))
+        if removed:
+            note(connection, account.mailbox_id, Act.DEVICES, what="revoke", device=lookup)
+        return removed
 
     with opened(config) as (_, storage):
         removed = storage.write_now(transaction)

@@ -8,9 +8,11 @@ from sqlalchemy import Connection
 from gateway.commands.box import box_of, given_size
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
 from gateway.commands.domain import opened, refuse, shown
+from gateway.commands.journal import note
 from gateway.commands.names import given_address
 from gateway.points.box import is_folder_name
 from gateway.points.rules import KINDS, MAX_RULES, MAX_VALUE, Action, Condition, Field, Outcome, Rule, mark_called
+from gateway.points.sharing import Act
 from gateway.storage import rules
 from gateway.storage.accounts import AccountRefused
 from gateway.storage.folders import ensure_folder
@@ -81,6 +83,7 @@ def add(
         for name in (folder, *(copy or ())):
             if name is not None:
                 ensure_folder(connection, box.id, name)
+        note(connection, box.id, Act.RULES, what="add", rule=_told(new))
         return rules.add_rule(connection, box.id, new)
 
     with opened(config) as (_, storage):
@@ -95,10 +98,16 @@ def remove(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Remove a rule."""
+
+    def transaction(connection: Connection) -> bool:
+        box = box_of(connection, address)
+        told = [_told(one) for rule_id, one in rules.list_rules(connection, box.id) if rule_id == number]
+        if told:
+            note(connection, box.id, Act.RULES, what="remove", rule=told[0])
+        return rules.remove_rule(connection, box.id, number)
+
     with opened(config) as (_, storage):
-        gone = storage.write_now(
-            lambda connection: rules.remove_rule(connection, box_of(connection, address).id, number)
-        )
+        gone = storage.write_now(transaction)
     if not gone:
         raise refuse(f"{address} has no rule {number}")
     typer.echo(f"{number}: removed")

@@ -40,7 +40,7 @@ def access(
             protocols=before.protocols if protocols is None else chosen,
             devices_only=before.devices_only if devices_only is None else devices_only,
         )
-        if terms.devices_only and not devices.devices_of(connection, account.id):
+        if terms.devices_only and all(one.person for one in devices.devices_of(connection, account.id)):
             raise accounts.AccountRefused(f"{address} has no device password yet; `ceralacca account device` makes one")
         signins.set_terms(connection, account.id, terms)
         return terms
@@ -59,9 +59,9 @@ def list_devices(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> Non
         uses = storage.read_now(lambda connection: signins.last_uses(connection, account.id))
         typer.echo(shown(f"{'(own)':8}  {_last(uses.get(CHOSEN))}"))
         for one in storage.read_now(lambda connection: devices.devices_of(connection, account.id)):
-            typer.echo(
-                shown(f"{one.lookup}  {_last(uses.get(one.lookup))}  made {one.created_at:%Y-%m-%d}  {one.label}")
-            )
+            whose = f"  of {one.person}" if one.person else ""
+            last = _last(uses.get(one.lookup))
+            typer.echo(shown(f"{one.lookup}  {last}  made {one.created_at:%Y-%m-%d}  {one.label}{whose}"))
 
 
 def known(connection: Connection, address: str) -> Account:

@@ -46,14 +46,15 @@ from gateway.storage.engine import Storage
 from gateway.storage.sink import ContentSink
 from receipts.octets import Octets
 
-__all__ = ["Boxes", "HeldBox"]
+__all__ = ["BoxTools", "Boxes", "HeldBox"]
 
 T = TypeVar("T")
+Held = TypeVar("Held", bound="HeldBox")
 FILLED_AT_ONCE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Shared:
+class BoxTools:
     storage: Storage
     news: News
     clock: Clock
@@ -71,19 +72,23 @@ class Boxes:
     """
 
     def __init__(self, *, storage: Storage, news: News, clock: Clock, ids: Ids, capacity: Capacity) -> None:
-        self._shared = _Shared(
+        self._shared = BoxTools(
             storage=storage, news=news, clock=clock, ids=ids, capacity=capacity, views=Views(), tallies=Tallies()
         )
 
     async def __call__(self, holder: Holder) -> "HeldBox":
         """The holder's box. Raises TemporaryError when storage is away."""
-        return HeldBox(self._shared, holder, await self._shared.news.follow(holder.mailbox_id))
+        return await self.opened(holder, HeldBox)
+
+    async def opened(self, holder: Holder, make: Callable[[BoxTools, Holder, Follower], Held]) -> Held:
+        """The same, as ``make`` wants it."""
+        return make(self._shared, holder, await self._shared.news.follow(holder.mailbox_id))
 
 
 class HeldBox:
     """The box of one holder, for one session; what its methods promise stands with ``store.Box``."""
 
-    def __init__(self, shared: _Shared, holder: Holder, follower: Follower) -> None:
+    def __init__(self, shared: BoxTools, holder: Holder, follower: Follower) -> None:
         self._storage = shared.storage
         self._shared = shared
         self._holder = holder

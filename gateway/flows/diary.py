@@ -17,9 +17,9 @@ from gateway.flows.effects import Effects, Lease
 from gateway.flows.letters import Letter, Writer, post
 from gateway.flows.outcomes import Holder, Peer, Protocol
 from gateway.flows.sign_in_letters import many_failures, new_place
-from gateway.storage import accounts, signins
+from gateway.storage import accounts, people, signins
 from gateway.storage.engine import Storage
-from gateway.storage.signins import Use
+from gateway.storage.signins import CHOSEN, Use
 from receipts.errors import TemporaryError
 
 __all__ = ["Diary"]
@@ -112,7 +112,8 @@ class Diary:
         ordered = sorted(uses, key=lambda use: (use.account_id, use.at))  # two nodes never wait for each other
         for use in signins.record(connection, ordered):
             told = replace(use, at=use.at.astimezone(effects.at.tzinfo))
-            self._post(connection, effects, use.account_id, partial(new_place, use=told))
+            person = None if use.lookup == CHOSEN else people.person_of_password(connection, use.lookup)
+            self._post(connection, effects, use.account_id, partial(new_place, use=told, person=person))
         for each in guessing:
             letter = partial(many_failures, failures=each.failures, address=each.address)
             self._post(connection, effects, each.account_id, letter)

@@ -9,10 +9,12 @@ from sqlalchemy import Connection
 from gateway.flows.effects import Effects, Lease, Leased, stored_form
 from gateway.flows.entries import REPEATED, emission, entry_about
 from gateway.flows.issue import Identity, Issued
-from gateway.flows.outcomes import Accepted, NotAccepted, Submission, SubmitOutcome
+from gateway.flows.journal import allowed, entry_of
+from gateway.flows.outcomes import Accepted, NotAccepted, RightWithdrawn, Submission, SubmitOutcome
 from gateway.points.marks import Mark
+from gateway.points.sharing import Act
 from gateway.points.tracking import RecipientState
-from gateway.storage import appends, certified, register
+from gateway.storage import appends, certified, journal, register
 from gateway.storage.certified import NewCertifiedMessage, NewRecipient
 from gateway.storage.errors import Conflict
 from gateway.storage.mailboxes import Folder, sent_token
@@ -30,6 +32,8 @@ __all__ = ["SENT", "Draft"]
 REPEATED_WITHIN = timedelta(hours=24)  # D4
 SENT = "sent"
 """Kind of the sender's own copy in a mailbox."""
+MOST_SUBJECT = 200  # characters in the journal of a shared box
+MOST_RECIPIENTS = 100  # named there
 SUBMISSION = "submission"
 """Kind of a holder's message in the virus store."""
 
@@ -49,6 +53,11 @@ class Draft:
     travels: Octets  # the original as it is kept: as sealed, if it is accepted
     envelope: Octets | None = None  # None: not accepted
     decided: bool = False
+
+    @property
+    def _person(self) -> str | None:
+        visit = self.submission.holder.visit
+        return None if visit is None else visit.person
 
     def refuse(self, notice: Issued) -> None:
         """File the notice; nothing else happens to the message (AP-17)."""
@@ -136,6 +145,23 @@ class Draft:
         certified.add_message(connection, self._message(kept.body_id))
         return _outcome(self.facts.pec_msgid, accepted=self.envelope is not None), kept.leased
 
+    def keep_for_person(self, connection: Connection) -> tuple[SubmitOutcome, tuple[Leased, ...]]:
+        """The transaction in a box that is shared (D35). Raises RightWithdrawn too."""
+        holder, visit = self.submission.holder, self.submission.holder.visit
+        assert visit is not None
+        if not allowed(connection, visit, Act.SEND):
+            raise RightWithdrawn("no right to send any more")
+        outcome, leased = self.keep(connection)
+        facts = {
+            "pec_msgid": outcome.pec_msgid,
+            "accepted": isinstance(outcome, Accepted),
+            "subject": (self.facts.subject or "")[:MOST_SUBJECT],
+            "recipients": [recipient.address for recipient in self.facts.recipients[:MOST_RECIPIENTS]],
+            "recipients_in_all": len(self.facts.recipients),
+        }
+        journal.add(connection, entry_of(visit, holder.mailbox_id, Act.SEND, self.facts.at, facts=facts))
+        return outcome, leased
+
     def _kept_by_client(self, connection: Connection, appended: str | None) -> str | None:
         """The opaque id of our copy for Sent, if the client has put its own there: then that one is ours (D35)."""
         pec_msgid = self.facts.pec_msgid
@@ -154,6 +180,7 @@ class Draft:
             provider=self.identity.name,
             account=self.submission.holder.address,
             detail=REPEATED,
+            person=self._person,
         )
 
     def _message(self, body_id: Callable[[Octets], int]) -> NewCertifiedMessage:
@@ -205,6 +232,7 @@ class Draft:
             related=tuple(each.message_id for each in issued),
             account=self.submission.holder.address,
             detail=detail,
+            person=self._person,
         )
         self.effects.register(entry)
         for each in issued:

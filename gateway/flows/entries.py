@@ -22,6 +22,7 @@ def entry_about(
     related: tuple[str, ...] = (),
     account: str | None = None,
     detail: str | None = None,
+    person: str | None = None,
 ) -> RegisterEntry:
     """One event in the life of a message.
 
@@ -30,7 +31,8 @@ def entry_about(
         provider: who sent what the event is about.
         recipients: those whom the event concerns; all of the message if left out.
         related: identifiers of the messages that the event made.
-        account: the holder who acted.
+        account: that acted.
+        person: who acted for it, where several may.
     """
     everybody = tuple(recipient.address for recipient in data.recipients)
     return RegisterEntry(
@@ -45,6 +47,7 @@ def entry_about(
         related=related,
         account=account,
         detail=detail,
+        person=person,
     )
 
 

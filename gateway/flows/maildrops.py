@@ -42,6 +42,9 @@ class OpenMaildrop:
         bodies = [self.entries[position].body_id for position in positions]
         return await self._storage.read(lambda connection: _loaded(connection, bodies))
 
+    def taken(self, position: int) -> None:
+        """Nobody keeps a journal of a box that is its holder's alone."""
+
     async def delete(self, ids: Sequence[int]) -> int:
         """Remove messages of this mailbox for good, all or none; how many were still there."""
         at = datetime.now(UTC)

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum, StrEnum, auto
 
+from gateway.points.sharing import Act, Right, may
+from receipts.errors import GatewayError
 from receipts.octets import Octets
 from receipts.records import record
 
@@ -19,12 +21,14 @@ __all__ = [
     "RecipientAnswer",
     "Refusal",
     "Refused",
+    "RightWithdrawn",
     "SignIn",
     "SignInFailure",
     "Submission",
     "Submit",
     "SubmitOutcome",
     "Taken",
+    "Visit",
 ]
 
 
@@ -38,6 +42,26 @@ class Peer:
     helo: str | None = None  # what it called itself
 
 
+class Protocol(StrEnum):
+    """The ways by which a holder's programs sign in."""
+
+    IMAP = "imap"
+    POP3 = "pop3"
+    SMTP = "smtp"
+
+
+@record(kw_only=True)
+class Visit:
+    """One sign-in to a box that several people share (D35): who it is, and what goes into the box's journal of it."""
+
+    person_id: int | None  # None: the box's holder
+    person: str | None  # how the person is called
+    right: Right  # at sign-in; what is done asks again
+    device: str  # first characters of the password; empty: the one that the holder chose
+    protocol: Protocol
+    address: str  # network address of the other end
+
+
 @record(kw_only=True)
 class Holder:
     """Who signed in, and the mailbox that sign-in opens."""
@@ -47,14 +71,11 @@ class Holder:
     address: str  # the mailbox's own address
     addresses: frozenset[str]  # every address key it may write as: its own and its aliases (``address_key``)
     may_submit: bool  # False for service and operator boxes
+    visit: Visit | None = None  # of a box that is shared
 
-
-class Protocol(StrEnum):
-    """The ways by which a holder's programs sign in."""
-
-    IMAP = "imap"
-    POP3 = "pop3"
-    SMTP = "smtp"
+    def may(self, act: Act) -> bool:
+        """Whether whoever signed in had the right to do this then."""
+        return self.visit is None or may(self.visit.right, act)
 
 
 class SignInFailure(Enum):
@@ -63,6 +84,10 @@ class SignInFailure(Enum):
     CLOSED = auto()  # the password is right, but the account is not used by this protocol
     BUSY = auto()  # the password checkers' queue is full; try later
     TOO_MANY = auto()  # too many failures from this address
+
+
+class RightWithdrawn(GatewayError):
+    """Whoever signed in may send from this box no longer (D35); nothing was kept."""
 
 
 @record(kw_only=True)

@@ -34,6 +34,7 @@ COLUMNS: Final = (
     "provider",
     "related",
     "account",
+    "person",
     "detail",
     "id",
     "sha256",
@@ -142,6 +143,7 @@ class PdfExtract(Extract):
             ("sent by", row.provider),
             ("made", ", ".join(row.related)),
             ("account", row.account),
+            ("person", row.person),
             ("row", f"{row.id}, {_place(found)}"),
             ("SHA-256", found.sha256.hex()),
         ):

@@ -6,8 +6,12 @@ from gateway.storage.signins import CHOSEN, Use
 __all__ = ["many_failures", "new_place"]
 
 
-def new_place(language: str, *, use: Use) -> Letter:
-    """A sign-in from a place that the account has not been used from before."""
+def new_place(language: str, *, use: Use, person: str | None = None) -> Letter:
+    """A sign-in from a place that the account has not been used from before.
+
+    Args:
+        person: whose password it was, in a box that several people share; None: the holder's.
+    """
     when, by = f"{use.at:%d/%m/%Y %H:%M:%S (%z)}", use.protocol.upper()
     if language == "en":
         proof = "the password of the account" if use.lookup == CHOSEN else f"the device password {use.lookup}..."
@@ -19,6 +23,7 @@ def new_place(language: str, *, use: Use) -> Letter:
                 f"When: {when}",
                 f"From: {use.address}",
                 f"By: {by}, with {proof}",
+                *([f"Who: {person}"] if person else []),
                 "",
                 "If it was you, there is nothing to do. If it was not, change the password or revoke that of the",
                 "device, and tell your provider.",
@@ -33,6 +38,7 @@ def new_place(language: str, *, use: Use) -> Letter:
             f"Quando: {when}",
             f"Da: {use.address}",
             f"Con: {by}, {proof}",
+            *([f"Chi: {person}"] if person else []),
             "",
             "Se è stato lei, non occorre fare nulla. Altrimenti cambi la password, o revochi quella del dispositivo,",
             "e avvisi il gestore.",

@@ -12,7 +12,7 @@ import secrets
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -21,8 +21,10 @@ from typing import Protocol as Interface
 from gateway.drivers import passwords
 from gateway.drivers.sources import Clock
 from gateway.flows.failures import FailureLimits, Failures, network_of
-from gateway.flows.outcomes import Holder, Peer, Protocol, SignInFailure
+from gateway.flows.outcomes import Holder, Peer, Protocol, SignInFailure, Visit
 from gateway.flows.outcomes import SignIn as SignInBy
+from gateway.points.sharing import Right
+from gateway.storage.people import NOT_SHARED, Sharing
 from gateway.storage.signins import CHOSEN
 
 __all__ = ["Credentials", "ReadCredentials", "SignIn", "SignInDiary", "SignInLimits"]
@@ -45,6 +47,8 @@ class Credentials:
     """By which it may be used."""
     devices_only: bool = False
     """Whether the chosen password opens nothing for mail programs."""
+    sharing: Sharing = NOT_SHARED
+    """Whose the device passwords are, where the box is not its holder's alone."""
 
 
 ReadCredentials = Callable[[str], Awaitable[Credentials | None]]
@@ -124,9 +128,10 @@ class SignIn:
             return SignInFailure.CLOSED
         if found.devices_only and proof == CHOSEN:
             return SignInFailure.NEEDS_DEVICE
+        holder = found.holder if not found.sharing.shared else _visiting(found, proof, protocol, peer)
         if self._diary is not None:
-            self._diary.used(found.holder, proof, protocol, peer, network)
-        return found.holder
+            self._diary.used(holder, proof, protocol, peer, network)
+        return holder
 
     def _failed(self, found: Credentials | None, name: str, peer: Peer, network: str) -> None:
         self._failures.failed(name, network, self._now())
@@ -173,6 +178,20 @@ class SignIn:
         if right and found is not None and found.active:
             self._memory.keep(found, password, self._now())
         return right
+
+
+def _visiting(found: Credentials, proof: str, protocol: Protocol, peer: Peer) -> Holder:
+    """The holder of a shared box, or a person who may do some of what the holder may (D35)."""
+    access = found.sharing.by_password.get(proof)
+    visit = Visit(
+        person_id=None if access is None else access.person_id,
+        person=None if access is None else access.name,
+        right=Right.MANAGE if access is None else access.right,
+        device=proof,
+        protocol=protocol,
+        address=peer.address,
+    )
+    return replace(found.holder, visit=visit)
 
 
 class _Memory:

@@ -100,7 +100,8 @@ class SubmitFlow:
         if not draft.decided:
             found = await scan.of(draft.original.message)
             await deliberate(size, lambda: self._conclude(draft, found, handed_in))
-        outcome, leased = await self._storage.write(draft.keep, size=draft.effects.size)
+        keep = draft.keep if submission.holder.visit is None else draft.keep_for_person
+        outcome, leased = await self._storage.write(keep, size=draft.effects.size)
         self._handover(leased)
         return outcome
 

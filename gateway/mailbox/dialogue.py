@@ -149,6 +149,8 @@ class Dialogue:
         if asked.verb is Verb.UIDL:
             return Say(b"+OK %d %s\r\n" % (number, entry.token.encode("ascii")))
         if asked.verb is Verb.DELE:
+            if not drop.may_delete:
+                return Say(replies.NO_RIGHT)
             drop.mark(number)
             return Say(replies.OK)
         return Send(number, entry, asked.lines if asked.verb is Verb.TOP else None)

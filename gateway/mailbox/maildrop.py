@@ -25,9 +25,14 @@ class Entry(Protocol):
 
 
 class Maildrop:
-    """The messages of one session and the marks it has set; the marks count when it says QUIT."""
+    """The messages of one session and the marks it has set; the marks count when it says QUIT.
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    Args:
+        may_delete: whether whoever signed in has the right to.
+    """
+
+    def __init__(self, entries: Sequence[Entry], *, may_delete: bool = True) -> None:
+        self.may_delete = may_delete
         self._entries = entries
         self._size = sum(entry.size for entry in entries)
         self._marked: dict[int, int] = {}  # number -> size

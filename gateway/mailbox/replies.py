@@ -19,8 +19,10 @@ __all__ = [
     "LONG",
     "MALFORMED",
     "NO_MESSAGE",
+    "NO_RIGHT",
     "OK",
     "REFUSED",
+    "RIGHTS_CHANGED",
     "SHUTDOWN",
     "SIGNED_OUT",
     "STILL_OK",
@@ -43,6 +45,7 @@ FAREWELL: Final = b"+OK bye\r\n"
 STILL_OK: Final = b"+OK marks removed\r\n"
 
 NO_MESSAGE: Final = b"-ERR no such message\r\n"
+NO_RIGHT: Final = b"-ERR [SYS/PERM] you have no right to delete in this box\r\n"  # D35
 WRONG_STATE: Final = b"-ERR not now\r\n"
 TLS_ALREADY: Final = b"-ERR TLS is on already\r\n"  # RFC 2595 section 4
 CLEAR: Final = b"-ERR [SYS/PERM] say STLS first: passwords travel under TLS only\r\n"  # RFC 2595 2.4; SEC-02
@@ -57,6 +60,7 @@ TOO_MANY_BAD: Final = b"-ERR too many mistakes\r\n"
 BUSY: Final = b"-ERR [SYS/TEMP] too many connections\r\n"
 SHUTDOWN: Final = b"-ERR [SYS/TEMP] the server stops\r\n"
 SIGNED_OUT: Final = b"-ERR [AUTH] the account is closed\r\n"
+RIGHTS_CHANGED: Final = b"-ERR [AUTH] your rights in this box have changed, sign in again\r\n"  # D35
 
 MALFORMED: Final = {why: b"-ERR %s\r\n" % why.value.encode("ascii") for why in Malformed}
 REFUSED: Final = {

@@ -16,6 +16,7 @@ from gateway.mailbox.dialogue import Check, Dialogue, Leave, Listing, Say, Send,
 from gateway.mailbox.limits import MailboxLimits, Ticket
 from gateway.mailbox.maildrop import Entry, Maildrop
 from gateway.mailbox.stuffing import stuffed, top
+from gateway.points.sharing import Act
 from receipts.errors import GatewayError
 from receipts.octets import InMemory, Octets
 
@@ -38,6 +39,10 @@ class Opened(Protocol):
 
     async def read(self, positions: Sequence[int], /) -> Sequence[Octets | None]:
         """The bytes of the entries at these positions, from 0; None for one that is gone."""
+        ...
+
+    def taken(self, position: int, /) -> None:
+        """Note that the client is sent this message, for the journal of a box that is shared."""
         ...
 
     async def delete(self, ids: Sequence[int], /) -> object:
@@ -186,10 +191,11 @@ class Session:
         shared.open_mailboxes.add(who.mailbox_id)
         self._holder = who
         if shared.live is not None:
-            self._leave_live = shared.live.enter(who.account_id, lambda: self.end(replies.SIGNED_OUT))
+            word = replies.SIGNED_OUT if who.visit is None else replies.RIGHTS_CHANGED
+            self._leave_live = shared.live.enter(who.account_id, lambda: self.end(word), who.visit)
         self._ticket.signed_in()
         self._opened = await shared.maildrops.open(who)
-        connection.write(self._dialogue.signed_in(Maildrop(self._opened.entries)))
+        connection.write(self._dialogue.signed_in(Maildrop(self._opened.entries, may_delete=who.may(Act.REMOVE))))
         return False
 
     async def _turn_away(self, why: SignInFailure) -> bool:
@@ -200,11 +206,14 @@ class Session:
         return self._failures >= self._limits.max_failures
 
     async def _send(self, number: int, entry: Entry, lines: int | None) -> None:
+        assert self._opened is not None
         message = await self._message(number, entry, whole=lines is None)
         if message is None:
             self._connection.write(replies.NO_MESSAGE)
             return
         self._connection.write(replies.ok(f"{entry.size} octets") if lines is None else replies.OK)
+        if lines != 0:  # more than a header
+            self._opened.taken(number - 1)
         pieces = stuffed(message.pieces() if lines is None else top(message.pieces(), lines))
         self._midway = True
         if _at_hand(message):

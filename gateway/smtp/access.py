@@ -14,6 +14,7 @@ from aiosmtpd.smtp import AuthResult
 
 from gateway.flows.outcomes import Holder, SignIn, SignInFailure, Submission, Submit
 from gateway.flows.sessions import LiveSessions
+from gateway.points.sharing import Act
 from gateway.smtp import replies
 from gateway.smtp.adapters import ConnectedSMTP
 from gateway.smtp.allowance import Allowance
@@ -179,7 +180,7 @@ class SubmissionProtocol(ConnectedSMTP):
         self.connection.signed_in()
         if self._access.live is not None:
             self._leave_live = self._access.live.enter(
-                holder.account_id, lambda: self.connection.leave(replies.SESSION_REVOKED)
+                holder.account_id, lambda: self.connection.leave(replies.SESSION_REVOKED), holder.visit
             )
 
     async def _hello(self, verb: str, argument: str | None) -> None:
@@ -203,6 +204,8 @@ class SubmissionProtocol(ConnectedSMTP):
             return mail
         if not self._holder.may_submit:
             return replies.NOT_A_SENDER
+        if not self._holder.may(Act.SEND):
+            return replies.NO_RIGHT_TO_SEND
         if not mail.reverse_path or address_key(mail.reverse_path) not in self._holder.addresses:
             return replies.NOT_YOUR_ADDRESS
         return self._no_capacity(1) or self.talk.begin(mail)

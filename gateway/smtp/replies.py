@@ -13,6 +13,7 @@ from gateway.flows.outcomes import (
     ReceiveOutcome,
     RecipientAnswer,
     Refusal,
+    RightWithdrawn,
     SignInFailure,
     SubmitOutcome,
     Taken,
@@ -76,6 +77,7 @@ TOO_BIG = Reply(552, "5.3.4", "Message too big")  # D14; RFC 1870 6.1
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients")  # D14; RFC 5321 4.5.3.1.10
 NOT_YOUR_ADDRESS = Reply(553, "5.7.1", "MAIL FROM is not an address of your account")  # D13
 NOT_A_SENDER = Reply(550, "5.7.1", "This account may not submit messages")  # D33
+NO_RIGHT_TO_SEND = Reply(550, "5.7.1", "You have no right to send from this box")  # D35
 MESSAGE_BAD_LINES = Reply(554, "5.6.0", "Message holds bare CR, bare LF or NUL")  # D11
 MESSAGE_LONG_LINE = Reply(554, "5.6.0", "Message holds a line over 1000 bytes")  # D11; RFC 5321 4.5.3.1.6
 BUSY_MEMORY = Reply(452, "4.3.1", "Too many messages under way, try again later")  # D17
@@ -144,6 +146,7 @@ SIGN_IN_FAILURES: Mapping[SignInFailure, Reply] = {
 
 ERRORS: Mapping[type[GatewayError], Reply] = {
     NotScreened: NOT_SCREENED,
+    RightWithdrawn: NO_RIGHT_TO_SEND,
     TemporaryError: TROUBLE,
     GatewayError: FAILED,
 }

@@ -17,7 +17,7 @@ from gateway.storage import chain, content, segments
 from gateway.storage.chain import GENESIS
 from gateway.storage.content import Reader
 from gateway.storage.errors import Conflict
-from gateway.storage.register import HASHED, hash_of, text_of
+from gateway.storage.register import TEXT, hash_of, text_of
 from gateway.storage.segment_form import SegmentStatement, line_of
 from gateway.storage.segments import Segment
 from gateway.storage.tables import register, register_links
@@ -98,7 +98,7 @@ _LINKED = (
         register_links.c.at.label("linked_at"),
         register.c.id,
         register.c.hash,
-        *(register.c[name] for name in HASHED),
+        *(register.c[name] for name in TEXT),
     )
     .select_from(register_links.outerjoin(register, register.c.id == register_links.c.register_id))
     .order_by(register_links.c.position)

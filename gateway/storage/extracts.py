@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, and_, func, or_, select
 
-from gateway.storage.register import HASHED, RegisterRow, row_of, text_of
+from gateway.storage.register import TEXT, RegisterRow, row_of, text_of
 from gateway.storage.tables import register, register_links, register_segments
 from gateway.storage.values import clean, micros
 from receipts.identifiers import address_key
@@ -73,7 +73,7 @@ def extracted(read: Read, selection: Selection, progress: Callable[[int], None])
 
 
 def _query(selection: Selection) -> Select[Any]:
-    columns = (register.c.id, register.c.hash, *(register.c[name] for name in HASHED))
+    columns = (register.c.id, register.c.hash, *(register.c[name] for name in TEXT))
     query = (
         select(*columns, register_links.c.position, register_links.c.link)
         .select_from(register.outerjoin(register_links, register_links.c.register_id == register.c.id))

@@ -17,6 +17,7 @@ from receipts.records import record
 
 __all__ = [
     "HASHED",
+    "TEXT",
     "Event",
     "RegisterEntry",
     "RegisterRow",
@@ -60,8 +61,9 @@ class RegisterEntry:
     subject: str | None = None
     provider: str | None = None  # who sent it
     related: tuple[str, ...] = ()  # ids of the messages that this event made
-    account: str | None = None  # the person who acted
+    account: str | None = None  # that acted
     detail: str | None = None
+    person: str | None = None  # who acted for the account, where several may (D35)
     row: dict[str, Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -77,6 +79,7 @@ class RegisterEntry:
             "related": _listed(self.related),
             "account": _clean(self.account),
             "detail": _clean(self.detail),
+            "person": _clean(self.person),
         }
         row["hash"] = hash_of(row)
         object.__setattr__(self, "row", row)
@@ -98,6 +101,7 @@ class RegisterRow:
     related: tuple[str, ...]
     account: str | None
     detail: str | None
+    person: str | None
 
 
 HASHED: Final = (
@@ -113,7 +117,9 @@ HASHED: Final = (
     "account",
     "detail",
 )
-"""The columns under a row's hash, in the order in which they go in."""
+"""The columns under every row's hash, in the order in which they go in."""
+TEXT: Final = (*HASHED, "person")
+"""All that ``text_of`` needs. A person, if there is one, comes last: rows without are hashed as they ever were."""
 
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once: it costs more than a row
 _APPEND = Addition(register, without=("id",))
@@ -148,7 +154,10 @@ def hash_of(row: Any) -> bytes:
 
 def text_of(row: Any) -> str:
     """What a row is hashed as: its columns as a JSON list, in which no control character stands as itself."""
-    return _json([row[name] for name in HASHED])
+    values = [row[name] for name in HASHED]
+    if row["person"] is not None:
+        values.append(row["person"])
+    return _json(values)
 
 
 def _clean(text: str | None) -> str | None:
@@ -174,4 +183,5 @@ def row_of(row: Any) -> RegisterRow:
         related=tuple(json.loads(row["related"])),
         account=row["account"],
         detail=row["detail"],
+        person=row["person"],
     )

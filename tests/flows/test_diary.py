@@ -7,13 +7,15 @@ from email.message import EmailMessage
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import Connection
 
 from gateway.drivers.sources import RandomIds
 from gateway.flows.diary import Diary
 from gateway.flows.effects import Lease
 from gateway.flows.letters import Writer
 from gateway.flows.outcomes import Holder, Peer, Protocol
-from gateway.storage import accounts, content, mailboxes, signins
+from gateway.points.sharing import Right
+from gateway.storage import accounts, content, devices, mailboxes, people, signins
 from gateway.storage.accounts import Account, NewAccount
 from gateway.storage.engine import Storage
 from gateway.storage.signins import CHOSEN, LastUse
@@ -109,6 +111,23 @@ async def test_a_new_place_is_told_once_and_the_first_one_is_not_new(desk: Desk)
     assert "Da: 2001:db8::7" in text
     assert "IMAP, la password di dispositivo 0a1b2c3d" in text
     assert letter["X-Ricevuta"] is letter["X-Trasporto"] is None
+
+
+async def test_the_letter_names_the_person_whose_password_it_was(desk: Desk) -> None:
+    def let_in(connection: Connection) -> None:
+        box, at = desk.anna.mailbox_id, desk.at
+        person = people.add_person(connection, box, "Carla Neri", Right.READ, at)
+        lookup = "0a1b2c3d"
+        added = devices.add_device(connection, desk.anna.id, label="laptop", lookup=lookup, digest=b"", at=at)
+        people.give_password(connection, person, added)
+
+    desk.storage.write_now(let_in)
+    desk.used(desk.anna, CHOSEN, Protocol.SMTP, OFFICE)
+    await desk.diary.write()
+    desk.used(desk.anna, "0a1b2c3d", Protocol.IMAP, HOME)
+    await desk.diary.write()
+    (letter,) = desk.letters(desk.anna)
+    assert "Chi: Carla Neri" in letter.get_content()
 
 
 async def test_many_failures_are_told_once_a_day_in_the_holders_language(desk: Desk) -> None:

@@ -89,6 +89,9 @@ class OpenBox:
         self._box = box
         self.entries = tuple(box.kept)
 
+    def taken(self, position: int, /) -> None:
+        """No journal here."""
+
     async def read(self, positions: Sequence[int], /) -> Sequence[Octets | None]:
         if self._box.broken:
             raise self._box.broken

@@ -1,5 +1,8 @@
 """The rows of the register: every fact that is asked for, unchanged ever after."""
 
+import hashlib
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -138,3 +141,19 @@ def test_two_rows_that_differ_in_one_fact_have_different_hashes() -> None:
         RegisterEntry(event=Event.ALARM, at=AT + timedelta(microseconds=1)),
     ]
     assert len({entry.row["hash"] for entry in variants}) == len(variants)
+
+
+@pytest.mark.req("LOG-02")
+def test_a_person_is_hashed_where_there_is_one_and_other_rows_as_ever() -> None:
+    """Rows of closed days were hashed before there was such a column."""
+    before = json.dumps([ENTRY.row[name] for name in register.HASHED], ensure_ascii=False, separators=(",", ":"))
+    assert ENTRY.row["hash"] == hashlib.sha256(before.encode()).digest()
+    by_person = replace(ENTRY, person="Carla Neri")
+    text_ = before.removesuffix("]") + ',"Carla Neri"]'
+    assert by_person.row["hash"] == hashlib.sha256(text_.encode()).digest()
+
+
+async def test_the_person_who_acted_comes_back(storage: Storage) -> None:
+    await storage.write(lambda c: register.append(c, [replace(ENTRY, person="Carla Neri")]))
+    (row,) = await storage.read(lambda c: register.rows_about(c, "opec1.20260329@alfa.example"))
+    assert (row.account, row.person) == ("anna@alfa.example", "Carla Neri")

@@ -19,13 +19,16 @@ _FIRST_MINUTE: Final = 60.0  # in which a message need not come at any pace
 _DRAINED: Final = 2  # times what a message may have: a refused one may be so large before the connection ends
 
 
-async def append(inside: Inside, incoming: Incoming) -> str:
+async def append(inside: Inside, incoming: Incoming, *, may: bool = True) -> str:
     """Take the message and put it away; the text of the answer.
+
+    Args:
+        may: whether whoever signed in has the right to.
 
     Raises:
         Declined, Malformed, BoxRefused: it is not put away, and the next command can be read.
     """
-    refusal = await _refusal(inside, incoming)
+    refusal = await _refusal(inside, incoming) if may else replies.REFUSED_BY_BOX[Why.NO_PERMISSION]
     if refusal is not None:
         if not incoming.waits:
             await drain(inside.connection, inside.limits, incoming.size, inside.limits.message_bytes * _DRAINED)

@@ -17,6 +17,7 @@ __all__ = [
     "BYE_FAILED",
     "BYE_LOGOUT",
     "BYE_LONG",
+    "BYE_RIGHTS_CHANGED",
     "BYE_SHUTDOWN",
     "BYE_SIGNED_OUT",
     "BYE_TIMEOUT",
@@ -84,6 +85,7 @@ HERE_STILL: Final = b"* OK here still\r\n"
 BYE_LOGOUT: Final = b"* BYE see you\r\n"
 BYE_SHUTDOWN: Final = b"* BYE [UNAVAILABLE] the server stops\r\n"  # RFC 5530 section 3
 BYE_SIGNED_OUT: Final = b"* BYE the account is closed\r\n"
+BYE_RIGHTS_CHANGED: Final = b"* BYE your rights in this box have changed, sign in again\r\n"  # D35
 BYE_TIMEOUT: Final = b"* BYE too slow\r\n"
 BYE_LONG: Final = b"* BYE command too long\r\n"
 BYE_FAILED: Final = b"* BYE [UNAVAILABLE] try again later\r\n"
@@ -112,7 +114,7 @@ REFUSED_BY_BOX: Final[Mapping[Why, str]] = {
     Why.NO_FOLDER: "[NONEXISTENT] no such folder",
     Why.EXISTS: "[ALREADYEXISTS] there is such a folder",
     Why.OVER_QUOTA: "[OVERQUOTA] the box is full",
-    Why.NO_PERMISSION: "[NOPERM] not allowed",
+    Why.NO_PERMISSION: "[NOPERM] you have no right to do this in this box",
     Why.CANNOT: "[CANNOT] that cannot be done",
     Why.LIMIT: "[LIMIT] too many",
 }

@@ -39,11 +39,11 @@ from gateway.mailbox.imap.inside import Declined, Inside, tell_news
 from gateway.mailbox.imap.limits import ImapLimits
 from gateway.mailbox.imap.reader import Incoming, LiteralRefused, request
 from gateway.mailbox.imap.signing_in import Door
-from gateway.mailbox.imap.states import ALLOWED, State
+from gateway.mailbox.imap.states import ACTS, ALLOWED, State
 from gateway.mailbox.imap.store import OpenBox
 from gateway.mailbox.imap.tokens import Malformed
 from gateway.mailbox.limits import Ticket
-from gateway.points.boxes import BoxRefused
+from gateway.points.boxes import BoxRefused, Why
 from receipts.errors import GatewayError
 
 __all__ = ["Session", "Shared"]
@@ -211,6 +211,7 @@ class Session:
         """Do it; the text of the answer, empty if it has been given."""
         if self._inside is None:
             return await self._outside(asked)
+        self._check_right(asked.verb)
         text = await self._act(self._inside, asked)
         by_number = asked.verb in _BY_NUMBER and not asked.uid
         ask = asked.verb in (Verb.NOOP, Verb.CHECK)
@@ -243,9 +244,16 @@ class Session:
         self._inside = Inside(box, self._connection, self._limits)
         self._holder = holder
         if self._shared.live is not None:
-            self._leave_live = self._shared.live.enter(holder.account_id, lambda: self.end(replies.BYE_SIGNED_OUT))
+            word = replies.BYE_SIGNED_OUT if holder.visit is None else replies.BYE_RIGHTS_CHANGED
+            self._leave_live = self._shared.live.enter(holder.account_id, lambda: self.end(word), holder.visit)
         self._ticket.signed_in()
         return f"[CAPABILITY {self._capabilities().decode('ascii')}] welcome"
+
+    def _check_right(self, verb: Verb) -> None:
+        """Raises BoxRefused if whoever signed in may not do this in this box; the box asks again when it is done."""
+        assert self._holder is not None
+        if verb in ACTS and not self._holder.may(ACTS[verb]):
+            raise BoxRefused(Why.NO_PERMISSION)
 
     async def _act(self, inside: Inside, asked: Command) -> str:
         match asked.asked:
@@ -306,8 +314,9 @@ class Session:
 
     async def _append(self, incoming: Incoming) -> bool:
         assert self._inside is not None
+        assert self._holder is not None
         try:
-            text = await appending.append(self._inside, incoming)
+            text = await appending.append(self._inside, incoming, may=self._holder.may(ACTS[Verb.APPEND]))
             await tell_news(self._inside, ask=False, may_expunge=True)
         except Declined as declined:
             self._connection.write(replies.no(incoming.tag, declined.text))

@@ -1,12 +1,13 @@
-"""Which command may be said when (RFC 3501 section 3), as a table."""
+"""Which command may be said when (RFC 3501 section 3), and which act it is of a box that is shared, as tables."""
 
 from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Final
 
 from gateway.mailbox.imap.commands import Verb
+from gateway.points.sharing import Act
 
-__all__ = ["ALLOWED", "State"]
+__all__ = ["ACTS", "ALLOWED", "State"]
 
 
 class State(Enum):
@@ -56,3 +57,15 @@ ALLOWED: Final[Mapping[Verb, frozenset[State]]] = {
     Verb.COPY: _SELECTED,
     Verb.MOVE: _SELECTED,
 }
+
+ACTS: Final[Mapping[Verb, Act]] = {
+    Verb.APPEND: Act.ADD,
+    Verb.STORE: Act.FLAG,
+    Verb.COPY: Act.COPY,
+    Verb.MOVE: Act.MOVE,
+    Verb.EXPUNGE: Act.REMOVE,
+    Verb.CREATE: Act.FOLDERS,
+    Verb.DELETE: Act.FOLDERS,
+    Verb.RENAME: Act.FOLDERS,
+}
+"""What these commands do, for which not everybody may have the right; the other commands only look (D35)."""

@@ -22,6 +22,7 @@ from gateway.storage.tables.policies import mailbox_policies
 from gateway.storage.tables.quarantined import quarantine
 from gateway.storage.tables.received import processed_envelopes, received_receipts
 from gateway.storage.tables.scripts import sieve_scripts
+from gateway.storage.tables.sharing import box_journal, box_people, person_passwords
 from gateway.storage.tables.subaddresses import subaddresses
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "aliases",
     "bodies",
     "body_contents",
+    "box_journal",
+    "box_people",
     "certified_messages",
     "certified_recipients",
     "chunk_sets",
@@ -58,6 +61,7 @@ __all__ = [
     "messages",
     "metadata",
     "outbox",
+    "person_passwords",
     "processed_envelopes",
     "quarantine",
     "received_receipts",

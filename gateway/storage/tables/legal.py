@@ -33,6 +33,7 @@ register = Table(
     words("account", nullable=True),
     words("detail", nullable=True),
     Column("hash", LargeBinary, nullable=False),
+    words("person", nullable=True),  # who acted for the account, where several may (D35)
     sqlite_autoincrement=True,  # an id is never used twice
 )
 Index("ix_register_pec_msgid", register.c.pec_msgid)
