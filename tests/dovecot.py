@@ -16,11 +16,21 @@ import pytest
 from gateway.lab.ports import FreePorts
 from tests import throwaway
 
-__all__ = ["PASSWORD", "Dovecot", "available", "running"]
+__all__ = ["MASTER", "PASSWORD", "Dovecot", "available", "require", "running"]
 
 PASSWORD = "corretto cavallo batteria"
 USERS = ("anna", "bruno")
 BINARY = shutil.which("dovecot") or "/usr/sbin/dovecot"
+
+MASTER = """\
+auth_master_user_separator = *
+passdb {
+  driver = static
+  args = user=ceralacca password=sigillo
+  master = yes
+}
+"""
+"""A master user, and its password."""
 
 CONFIGURATION = """\
 base_dir = {folder}/run
@@ -122,8 +132,8 @@ class Dovecot:
 
 
 @contextmanager
-def running() -> Iterator[Dovecot]:
-    """A Dovecot until the end of the block."""
+def running(extra: str = "") -> Iterator[Dovecot]:
+    """A Dovecot until the end of the block; ``extra`` are further lines of its configuration, with {folder} in them."""
     folder = Path(tempfile.mkdtemp(prefix="dovecot-", dir="/tmp"))  # its users must be able to enter
     folder.chmod(0o755)
     for name in ("run", "state", "mail"):
@@ -143,6 +153,7 @@ def running() -> Iterator[Dovecot]:
             pop3s=pop3s,
             **_users(),
         )
+        + extra.replace("{folder}", str(folder))
     )
     if os.geteuid() == 0:
         shutil.chown(folder / "mail", _users()["mail"])
