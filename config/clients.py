@@ -37,5 +37,8 @@ class ClientSettings(Section):
     pop3s_port: Port | None = None
     """POP3 in TLS, as holders see it."""
 
+    managesieve_port: Port | None = None
+    """ManageSieve with STARTTLS, as holders see it."""
+
     https_port: Port | None = None
     """HTTPS, as holders see it."""

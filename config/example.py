@@ -56,6 +56,7 @@ SAMPLES: Mapping[str, str | int] = {  # values for what has no default, by the d
     "clients.submissions_port": 465,
     "clients.imaps_port": 993,
     "clients.pop3s_port": 995,
+    "clients.managesieve_port": 4190,
     "clients.https_port": 443,
     "elsewhere.stores.name": "sede",
     "elsewhere.stores.host": "imap.alfa.example",

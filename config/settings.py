@@ -99,6 +99,9 @@ class ListenSettings(Section):
     pop3s: Listeners = (Endpoint("", 995),)
     """Mailboxes by POP3, in TLS from the first byte."""
 
+    managesieve: Listeners = (Endpoint("", 4190),)
+    """Filters of the holders by ManageSieve, with STARTTLS."""
+
     https: Listeners = (Endpoint("", 443),)
     """Health and provider index over HTTPS."""
 

@@ -17,6 +17,7 @@ PARTS = {
     "gateway.commands.rule",
     "gateway.commands.samples",
     "gateway.commands.share",
+    "gateway.commands.sieve",
     "gateway.commands.sign_in",
     "gateway.commands.store",
     "gateway.commands.tour",

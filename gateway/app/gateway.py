@@ -134,6 +134,7 @@ async def _close_servers(parts: Parts) -> None:
         parts.incoming.close(ANSWERING_SECONDS),
         parts.pop3.close(),
         parts.imap.close(),
+        parts.sieve.close(),
         parts.web.close(),
         return_exceptions=True,
     )

@@ -39,6 +39,7 @@ from gateway.flows.recipients import Recipients
 from gateway.flows.relay import RelayFlow
 from gateway.flows.room import Room
 from gateway.flows.screening import Screen
+from gateway.flows.scripts import Scripts
 from gateway.flows.sessions import LiveSessions
 from gateway.flows.sharedboxes import WatchedBoxes
 from gateway.flows.shareddrops import WatchedMaildrops
@@ -47,6 +48,7 @@ from gateway.flows.signin import SignIn
 from gateway.flows.submit import SubmitFlow
 from gateway.flows.upkeep import Upkeep
 from gateway.mailbox.imap.server import ImapServer
+from gateway.mailbox.managesieve.server import SieveServer
 from gateway.mailbox.pop3 import Pop3Server
 from gateway.points.ordinary import Ordinary
 from gateway.smtp.hardening import Budget
@@ -298,6 +300,13 @@ class Parts:
             limits=terms.imap_limits(self.settings),
             live=self.live,
         )
+        self.sieve = SieveServer(
+            sign_in=self.sign_in.through(Protocol.SIEVE),
+            scripts=Scripts(self.storage, self.clock),
+            tls=self.tls.context,
+            limits=terms.sieve_limits(self.settings),
+            live=self.live,
+        )
         setup = setup_pages(
             terms.mail_servers(self.settings),
             is_ours=self.local_domains.__contains__,
@@ -362,6 +371,8 @@ class Parts:
         for service, implicit_tls in (("imap", False), ("imaps", True)):
             for opened in ports.of(service):
                 await self.imap.serve(opened, implicit_tls=implicit_tls)
+        for opened in ports.of("managesieve"):
+            await self.sieve.serve(opened, implicit_tls=False)
         self.web.take(ports.of("https"))
         await self.web.start()
 

@@ -41,6 +41,7 @@ from gateway.flows.submit import SubmitSettings
 from gateway.flows.upkeep import UpkeepSettings
 from gateway.mailbox.imap.limits import ImapLimits
 from gateway.mailbox.limits import MailboxLimits
+from gateway.mailbox.managesieve.limits import SieveLimits
 from gateway.points.box import Capacity
 from gateway.points.ordinary import Ordinary
 from gateway.points.relay import Pauses
@@ -347,6 +348,17 @@ def mailbox_limits(settings: Settings) -> MailboxLimits:
     )
 
 
+def sieve_limits(settings: Settings) -> SieveLimits:
+    limits = settings.limits
+    return SieveLimits(
+        max_connections=limits.max_connections,
+        max_connections_per_address=limits.max_connections_per_address,
+        max_unauthenticated=limits.max_unauthenticated_connections,
+        max_bad_commands=limits.max_bad_commands,
+        session_seconds=limits.session_seconds,
+    )
+
+
 def imap_limits(settings: Settings) -> ImapLimits:
     limits = settings.limits
     return ImapLimits(
@@ -367,6 +379,7 @@ def mail_servers(settings: Settings) -> MailServers:
         (Service.SUBMISSION, False, listen.submission, clients.submission_port),
         (Service.IMAP, True, listen.imaps, clients.imaps_port),
         (Service.POP3, True, listen.pop3s, clients.pop3s_port),
+        (Service.SIEVE, False, listen.managesieve, clients.managesieve_port),
     )
     return MailServers(
         provider=settings.provider.name,

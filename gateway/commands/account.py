@@ -15,6 +15,7 @@ from gateway.commands.names import displayed, given_address
 from gateway.commands.policy import policy
 from gateway.commands.rule import rule
 from gateway.commands.share import share
+from gateway.commands.sieve import sieve
 from gateway.commands.sign_in import access, known, list_devices
 from gateway.commands.store import account_store
 from gateway.drivers.passwords import hash_password, new_device
@@ -39,6 +40,7 @@ app.add_typer(rule, name="rule")
 app.command("store")(account_store)
 app.add_typer(share, name="share")
 app.command()(journal)
+app.add_typer(sieve, name="sieve")
 app.command("access")(access)
 app.command("devices")(list_devices)
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from gateway.flows.inspection import Inspection
-from gateway.flows.scripted import BoxScript
+from gateway.flows.scripted import WEIGHT, BoxScript
 from gateway.flows.work import LARGE
 from gateway.points.authentication import Authentication
 from gateway.points.incoming import ArrivalKind
@@ -40,6 +40,11 @@ class Known:
     rules: Mapping[int, Sequence[Rule]] = field(default_factory=dict, hash=False)  # by mailbox id, where there are any
     notice_addresses: Mapping[int, str] = field(default_factory=dict, hash=False)  # of those mailboxes
     scripts: Mapping[int, BoxScript] = field(default_factory=dict, hash=False)  # of those with an active one
+
+    @property
+    def scripts_weight(self) -> int:
+        """Bytes of a message that takes as long as asking the scripts may take."""
+        return sum(WEIGHT * len(one.stored.script) for one in self.scripts.values())
 
     def is_repeated(self, inspection: Inspection, path: str) -> bool:
         """Whether this very envelope has reached its end for that forward path (D4)."""

@@ -48,6 +48,7 @@ class Protocol(StrEnum):
     IMAP = "imap"
     POP3 = "pop3"
     SMTP = "smtp"
+    SIEVE = "sieve"  # ManageSieve, by which scripts are kept
 
 
 @record(kw_only=True)

@@ -115,7 +115,8 @@ class ReceiveFlow:
             known = await self._storage.read(partial(reported, inspection=inspection, known=known))
         if inspection.kind is ArrivalKind.ORDINARY_MAIL and found.scan is CLEAN.scan:
             known = await self._with_origin(inspection, known)
-        decided = await deliberate(size * len(arrival.forward_paths), lambda: self._ruled(inspection, known, found))
+        weight = size * len(arrival.forward_paths) + known.scripts_weight
+        decided = await deliberate(weight, lambda: self._ruled(inspection, known, found))
         if decided is Refusal.INFECTED:
             await self._register_refusal(inspection, found)
         if isinstance(decided, Refusal):

@@ -16,9 +16,12 @@ from gateway.points.sieve.verdict import scripted
 from gateway.storage import scripts
 from gateway.storage.scripts import StoredScript
 
-__all__ = ["BoxScript", "ask_script"]
+__all__ = ["WEIGHT", "BoxScript", "ask_script"]
 
 log = logging.getLogger(__name__)
+
+WEIGHT = 8
+"""Bytes of a message that are read as soon as one of a script is understood and followed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,12 +9,12 @@ from typing import Any
 from gateway.lab.files import write_private
 from gateway.lab.ports import FreePorts
 
-__all__ = ["MAX_PROVIDERS", "AccountPlan", "LabPlan", "NoPlan", "ProviderPlan", "kept_plan", "load_or_draw"]
+__all__ = ["MAX_PROVIDERS", "SERVICES", "AccountPlan", "LabPlan", "NoPlan", "ProviderPlan", "kept_plan", "load_or_draw"]
 
 LETTERS = ("alfa", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "sigma")
 MAX_PROVIDERS = len(LETTERS)
 PEOPLE = ("anna", "bruno", "carla", "dario", "elena", "fabio", "gina", "hugo", "ines", "luca")
-SERVICES = ("submission", "submissions", "smtp", "imap", "imaps", "pop3", "pop3s", "https")
+SERVICES = ("submission", "submissions", "smtp", "imap", "imaps", "pop3", "pop3s", "managesieve", "https")
 PLAN_FILE = "plan.json"
 
 

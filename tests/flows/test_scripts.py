@@ -2,8 +2,12 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from gateway.flows.outcomes import Taken
+from gateway.flows.scripts import Refusal, Scripts, ScriptsRefused
 from gateway.points.rules import Action, Outcome, Rule
+from gateway.points.sieve.errors import ScriptRefused
 from gateway.storage import accounts, folders, rules, scripts, usage
 from tests.flows.house import Provider, original
 from tests.flows.pens import Pen
@@ -132,3 +136,55 @@ def test_of_several_scripts_one_is_active_and_that_one_is_not_removed(beta: Prov
     assert beta.storage.write_now(lambda c: scripts.remove_script(c, box, "filtro"))
     other = beta.people["carla"].mailbox_id
     assert beta.storage.read_now(lambda c: scripts.script_named(c, other, "nuovo")) is None
+
+
+async def test_holders_keep_scripts_and_their_folders_are_made(beta: Provider) -> None:
+    flow = Scripts(beta.storage, beta.clock)
+    holder = beta.holder("bruno")
+    script = b'require ["fileinto", "mailbox"]; fileinto :create "Nuova/Sotto"; fileinto "Altrove";'
+    assert await flow.put(holder, "uno", script) == ["there is no folder 'Altrove': what goes there stays in the inbox"]
+    assert await flow.check(holder, b"keep;") == []
+    await flow.activate(holder, "uno")
+    made = beta.storage.read_now(lambda c: [one.name for one in folders.list_folders(c, holder.mailbox_id)])
+    assert "Nuova/Sotto" in made
+    assert "Altrove" not in made
+    await flow.put(holder, "uno", script.replace(b"Sotto", b"Altro"))
+    made = beta.storage.read_now(lambda c: [one.name for one in folders.list_folders(c, holder.mailbox_id)])
+    assert "Nuova/Altro" in made
+    assert (await flow.get(holder, "uno")).endswith(b'"Altrove";')
+    await flow.rename(holder, "uno", "due")
+    assert [(one.name, one.active) for one in await flow.listed(holder)] == [("due", True)]
+    await flow.activate(holder, "")
+    await flow.remove(holder, "due")
+    assert await flow.listed(holder) == []
+
+
+async def test_what_is_refused_changes_nothing(beta: Provider) -> None:
+    flow = Scripts(beta.storage, beta.clock)
+    holder = beta.holder("bruno")
+    with pytest.raises(ScriptRefused):
+        await flow.put(holder, "uno", b"keep")
+    await flow.put(holder, "uno", b"keep;")
+    await flow.put(holder, "due", b"keep;")
+    await flow.activate(holder, "uno")
+    refusals = [
+        (flow.remove(holder, "uno"), Refusal.ACTIVE),
+        (flow.remove(holder, "tre"), Refusal.MISSING),
+        (flow.activate(holder, "tre"), Refusal.MISSING),
+        (flow.get(holder, "tre"), Refusal.MISSING),
+        (flow.rename(holder, "tre", "x"), Refusal.MISSING),
+        (flow.rename(holder, "uno", "due"), Refusal.EXISTS),
+        (flow.rename(holder, "uno", "a\nb"), Refusal.NAME),
+        (flow.put(holder, "", b"keep;"), Refusal.NAME),
+        (flow.has_space(holder, "x", 65_537), Refusal.TOO_LARGE),
+    ]
+    for act, why in refusals:
+        with pytest.raises(ScriptsRefused) as refused:
+            await act
+        assert refused.value.why is why
+    assert [(one.name, one.active) for one in await flow.listed(holder)] == [("due", False), ("uno", True)]
+    for number in range(18):
+        await flow.put(holder, str(number), b"keep;")
+    await flow.has_space(holder, "uno", 65_536)
+    with pytest.raises(ScriptsRefused):
+        await flow.has_space(holder, "neu", 10)

@@ -19,7 +19,7 @@ PROVIDER_FIELDS = {
     *("name", "domain", "service_address", "service_account", "pid", "command", "data_dir", "config_file", "log_file"),
     *("host", "ports", "clamd_socket"),
 }
-PORTS = {"submission", "submissions", "smtp", "pop3", "pop3s", "imap", "imaps", "https"}
+PORTS = {"submission", "submissions", "smtp", "pop3", "pop3s", "imap", "imaps", "managesieve", "https"}
 INDEX_FIELDS = {"url", "file", "signer_ca_file", "client_cert_file", "client_key_file"}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.lab.plan import MAX_PROVIDERS, LabPlan, NoPlan, load_or_draw
+from gateway.lab.plan import MAX_PROVIDERS, SERVICES, LabPlan, NoPlan, load_or_draw
 
 
 def ports(plan: LabPlan) -> list[int]:
@@ -14,7 +14,7 @@ def ports(plan: LabPlan) -> list[int]:
 
 def test_no_port_and_no_password_is_given_twice(tmp_path: Path) -> None:
     plan = load_or_draw(tmp_path, providers=MAX_PROVIDERS, accounts=12)
-    assert len(set(ports(plan))) == len(ports(plan)) == 1 + 8 * MAX_PROVIDERS
+    assert len(set(ports(plan))) == len(ports(plan)) == 1 + len(SERVICES) * MAX_PROVIDERS
     accounts = [account for one in plan.providers for account in (one.service, *one.accounts)]
     assert len({account.password for account in accounts}) == len(accounts)
     assert len({account.address for account in accounts}) == len(accounts)

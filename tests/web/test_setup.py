@@ -223,6 +223,7 @@ def test_dns_records_name_what_is_served_and_deny_what_is_not() -> None:
         "_imap._tcp.alfa.example. 3600 IN SRV 0 0 0 .",
         "_pop3s._tcp.alfa.example. 3600 IN SRV 10 1 995 mail.alfa.example.",
         "_pop3._tcp.alfa.example. 3600 IN SRV 0 0 0 .",
+        "_sieve._tcp.alfa.example. 3600 IN SRV 0 0 0 .",
         "_autodiscover._tcp.alfa.example. 3600 IN SRV 0 1 443 mail.alfa.example.",
         "autoconfig.alfa.example. 3600 IN CNAME mail.alfa.example.",
     ]

@@ -53,7 +53,7 @@ def _zone(at: datetime) -> str:
 
 def _iso8601(at: datetime) -> str:
     zone = _zone(at)
-    return f"{at:%Y-%m-%dT%H:%M:%S}{zone[:3]}:{zone[3:]}"
+    return f"{at:%Y-%m-%dT%H:%M:%S}" + ("Z" if zone == "+0000" else f"{zone[:3]}:{zone[3:]}")
 
 
 PARTS: Final[Mapping[str, Callable[[datetime], str]]] = {

@@ -1,4 +1,4 @@
-"""The DNS records by which programs find the servers of a domain (RFC 6186, RFC 8314 section 5.1)."""
+"""The DNS records by which programs find the servers of a domain (RFC 6186, RFC 8314, RFC 5804)."""
 
 from collections.abc import Iterator
 
@@ -13,8 +13,14 @@ LABELS = {
     (Service.IMAP, False): "_imap._tcp",
     (Service.POP3, True): "_pop3s._tcp",
     (Service.POP3, False): "_pop3._tcp",
+    (Service.SIEVE, False): "_sieve._tcp",  # RFC 5804 1.8
 }
-PRIORITIES = {Service.SUBMISSION: 0, Service.IMAP: 0, Service.POP3: 10}  # a program that can do both takes IMAP
+PRIORITIES = {
+    Service.SUBMISSION: 0,
+    Service.IMAP: 0,
+    Service.POP3: 10,
+    Service.SIEVE: 0,
+}  # a program that can do both takes IMAP
 NOT_SERVED = "."  # RFC 6186 3.4: the service is decidedly not available
 
 

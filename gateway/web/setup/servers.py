@@ -13,6 +13,7 @@ class Service(StrEnum):
     IMAP = "imap"
     POP3 = "pop3"
     SUBMISSION = "smtp"
+    SIEVE = "sieve"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
