@@ -30,6 +30,7 @@ from gateway.points.boxes import (
     FlagChange,
     Folder,
     Found,
+    Known,
     Opened,
     Query,
     Quota,
@@ -212,24 +213,31 @@ class HeldBox:
         /,
         *,
         unchanged_since: int | None = None,
+        known: Known | None = None,
     ) -> Stored:
-        def transaction(connection: Connection) -> tuple[int, list[Any], dict[int, str]]:
+        def transaction(connection: Connection) -> tuple[int, list[Any] | None, dict[str, int], dict[int, str]]:
             key = self._key(connection, folder_id)
             modseq = folders.change_box(connection, self._mailbox_id)[0]
             bits = boxwords.bits(connection, self._mailbox_id, change, flags)
             letters.set_flags(
                 connection, self._mailbox_id, key, uids, modseq=modseq, unchanged_since=unchanged_since, **bits
             )
-            rows = letters.letters(connection, self._mailbox_id, key, uids)
-            return modseq, rows, keywords.keyword_names(connection, self._mailbox_id)
+            up_to_date = known is not None and known.modseq == modseq - 1
+            rows = None if up_to_date else letters.letters(connection, self._mailbox_id, key, uids)
+            return modseq, rows, bits, keywords.keyword_names(connection, self._mailbox_id)
 
-        modseq, rows, own = await self._storage.write(transaction)
+        modseq, rows, bits, own = await self._storage.write(transaction)
         self._words.learn(own)
-        late: list[int] = []
-        if unchanged_since is not None:
-            late = [row[0] for row in rows if unchanged_since < row[1] < modseq]
-            rows = [row for row in rows if not unchanged_since < row[1] < modseq]
-        return Stored([self._words.row(row) for row in rows], late, modseq)
+        if rows is not None or known is None:
+            there = self._words.messages(rows or ())
+        else:
+            there = self._words.changed(known.messages, bits, modseq, unchanged_since)
+        late = (
+            []
+            if unchanged_since is None
+            else [row.uid for row in there.rows() if unchanged_since < row.modseq < modseq]
+        )
+        return Stored(there.only(set(there.uids).difference(late)) if late else there, late, modseq)
 
     async def copy(self, folder_id: int, uids: Sequence[int], target: str, /) -> Copied:
         def transaction(connection: Connection) -> list[letters.Copy]:

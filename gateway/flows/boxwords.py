@@ -1,13 +1,13 @@
 """Flags as programs write them, and as they stand in storage: marks that all boxes know, keywords of one box."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from gateway.points.boxes import Addition, BoxRefused, FlagChange, Opened, Row, Why
+from gateway.points.boxes import Addition, BoxRefused, Details, FlagChange, Opened, Row, Why
 from gateway.points.marks import NAMES, RESERVED, marks_of
 from gateway.storage import keywords
 from gateway.storage.appends import Appended
@@ -47,6 +47,21 @@ class FlagWords:
         self.load(connection)
         return [self.row(row) for row in rows]
 
+    def messages(self, rows: Collection[Sequence[Any]]) -> Details:
+        """The same, with the keywords that were loaded, as columns."""
+        uids, modseqs, marks, own = zip(*rows, strict=True) if rows else ((), (), (), ())
+        return Details(uids=uids, modseqs=modseqs, flags=self.flags(marks, own))
+
+    def changed(self, known: Details, bits: Mapping[str, int], modseq: int, unchanged_since: int | None) -> Details:
+        """Messages that were known, after a change (``letters.set_flags``) to which nothing came in between."""
+        after = {flags: self._after(flags, bits) for flags in set(known.flags)}
+        flags, modseqs = [after[each] for each in known.flags], list[int]()
+        for number, (old, new, before) in enumerate(zip(known.flags, flags, known.modseqs, strict=True)):
+            if unchanged_since is not None and before > unchanged_since:
+                flags[number] = new = old
+            modseqs.append(before if new == old else modseq)
+        return Details(uids=known.uids, modseqs=modseqs, flags=flags)
+
     def row(self, row: Sequence[Any]) -> Row:
         """One such row, with the keywords that were loaded."""
         return Row(row[0], row[1], self._kind(row[2], row[3]))
@@ -62,6 +77,13 @@ class FlagWords:
         marks, others = marks_of((flag,))
         own = next((1 << bit for bit, name in self._own.items() if others and name.lower() == others[0].lower()), 0)
         return int(marks), own
+
+    def _after(self, flags: frozenset[str], bits: Mapping[str, int]) -> frozenset[str]:
+        marks, others = marks_of(flags)
+        own = 0
+        for name in others:
+            own |= self.mask(name)[1]
+        return self._kind(int(marks) & bits["keep"] | bits["add"], own & bits["keep_keywords"] | bits["add_keywords"])
 
     def _kind(self, marks: int, own: int) -> frozenset[str]:
         known = self._known.get((marks, own))

@@ -16,7 +16,7 @@ from gateway.flows.journal import Journal, entry_of
 from gateway.flows.news import Follower
 from gateway.flows.outcomes import Holder, Visit
 from gateway.flows.witness import Doing, Eye, gone, nothing
-from gateway.points.boxes import Addition, BoxRefused, Copied, FlagChange, Opened, SpecialUse, Stored, Why
+from gateway.points.boxes import Addition, BoxRefused, Copied, FlagChange, Known, Opened, SpecialUse, Stored, Why
 from gateway.points.marks import Mark
 from gateway.points.sharing import Act
 from gateway.storage import folders, journal, letters
@@ -119,6 +119,7 @@ class SharedBox(HeldBox):
         /,
         *,
         unchanged_since: int | None = None,
+        known: Known | None = None,
     ) -> Stored:
         reading = change is FlagChange.ADD and set(flags) == {"\\Seen"} and set(uids).issubset(self._just_read)
 
@@ -128,7 +129,7 @@ class SharedBox(HeldBox):
                 yield self._about(connection, Act.FLAG, folder_id, uids, facts=facts)
 
         with self._eye.on(Doing(Act.FLAG, nothing, after)):
-            return await super().store(folder_id, uids, change, flags, unchanged_since=unchanged_since)
+            return await super().store(folder_id, uids, change, flags, unchanged_since=unchanged_since, known=known)
 
     async def copy(self, folder_id: int, uids: Sequence[int], target: str, /) -> Copied:
         def after(connection: Connection, _: object, __: object) -> Iterable[Entry]:

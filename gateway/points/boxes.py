@@ -33,6 +33,7 @@ __all__ = [
     "Found",
     "HasFlag",
     "HeaderHas",
+    "Known",
     "Not",
     "Opened",
     "Or",
@@ -215,9 +216,20 @@ class FlagChange(Enum):
 class Stored(NamedTuple):
     """Messages after flags were stored. One of which nothing changed keeps its modseq."""
 
-    rows: Sequence[Row]  # of those that were there and not refused, by UID
+    messages: Details  # flags and modseqs of those that were there and not refused
     modified: Sequence[int]  # UIDs left alone, as they changed after the moment that was given
     modseq: int  # of the box then; one more than before
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        return list(self.messages.rows())
+
+
+class Known(NamedTuple):
+    """Messages as somebody knows them: their flags and modseqs when the box had this modseq."""
+
+    modseq: int
+    messages: Details
 
 
 class Copied(NamedTuple):

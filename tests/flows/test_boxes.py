@@ -27,6 +27,7 @@ from gateway.points.boxes import (
     FlagChange,
     HasFlag,
     HeaderHas,
+    Known,
     Not,
     Or,
     Query,
@@ -299,6 +300,25 @@ async def test_a_change_reaches_other_sessions_of_the_box(here: Office) -> None:
     assert one.modseq == other.modseq == modseq
     await other.close()
     await other.close()
+
+
+@pytest.mark.parametrize("change", list(FlagChange))
+@pytest.mark.parametrize("late", [False, True])
+async def test_who_knows_the_messages_hears_of_a_change_as_who_does_not(
+    here: Office, change: FlagChange, late: bool
+) -> None:
+    box = await here.box()
+    flags = ["\\Seen", "urgente", "$Forwarded"]
+    uids = [*await put(box, message(1), flags=("\\Seen", "Urgente")), *await put(box, message(2), message(3))]
+    inbox = (await box.open("INBOX", read_only=True)).folder_id
+    before = await box.details(inbox, uids, Want.NOTHING)
+    since = before.modseqs[0] if late else None
+    now = await box.store(inbox, uids, change, flags, unchanged_since=since, known=Known(max(before.modseqs), before))
+    stored = await box.details(inbox, uids, Want.NOTHING)
+    assert now.modified == (uids[1:] if late else [])
+    assert now.rows == [row for row in stored.rows() if row.uid not in now.modified]
+    again = await box.store(inbox, uids, FlagChange.ADD, ["\\Flagged"], known=Known(1, before))  # no longer true
+    assert again.rows == list((await box.details(inbox, uids, Want.NOTHING)).rows())
 
 
 async def test_what_was_counted_before_is_counted_as_if_for_the_first_time(here: Office) -> None:

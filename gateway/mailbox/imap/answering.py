@@ -13,7 +13,6 @@ __all__ = ["Form", "chooser_of"]
 
 Columns = Iterable[Iterable[Any]]
 Chooser = Callable[[bytes], bytes]
-_RECENT: Final = frozenset({"\\Recent"})
 
 
 class _Piece(NamedTuple):
@@ -44,7 +43,7 @@ class Form:
 
     def __init__(self, items: Sequence[Item | Body], view: View) -> None:
         self._view = view
-        self._told = _FlagLists()
+        self._told, self._recent = _FlagLists(), _FlagLists("\\Recent")
         pieces = [self._piece(item) for item in items if not isinstance(item, Body) or item.in_header]
         self._line = b"* %d FETCH (" + b" ".join(piece.form for piece in pieces)
         self._columns = [piece.columns for piece in pieces]
@@ -66,18 +65,23 @@ class Form:
         return _Piece(b"FLAGS %b", self._flags) if item is Item.FLAGS else _KEPT[item]
 
     def _flags(self, details: Details) -> Columns:
-        flags: Iterable[frozenset[str]] = details.flags
-        if self._view.recent_ranges:
-            recent = map(self._view.is_recent, details.uids)
-            flags = [each | _RECENT if new else each for each, new in zip(flags, recent, strict=True)]
-        return [map(self._told.__getitem__, flags)]
+        if not self._view.recent_ranges:
+            return [map(self._told.__getitem__, details.flags)]
+        recent = self._view.are_recent(details.uids)
+        return [
+            [self._recent[each] if new else self._told[each] for each, new in zip(details.flags, recent, strict=True)]
+        ]
 
 
 class _FlagLists(dict[frozenset[str], bytes]):
-    """Each set of flags as it is told; there are few."""
+    """Each set of flags as it is told, with more that each has; there are few."""
+
+    def __init__(self, *more: str) -> None:
+        super().__init__()
+        self._more = more
 
     def __missing__(self, flags: frozenset[str]) -> bytes:
-        told = self[flags] = replies.flag_list(flags)
+        told = self[flags] = replies.flag_list((*flags, *self._more))
         return told
 
 

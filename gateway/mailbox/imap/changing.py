@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.mailbox.imap import names, replies
+from gateway.mailbox.imap.answering import Form
 from gateway.mailbox.imap.commands import Copy, Expunge, Store
 from gateway.mailbox.imap.inside import Declined, Inside, tell_news
+from gateway.mailbox.imap.items import Item
 from gateway.mailbox.imap.numbers import NumberSet, written
 from gateway.mailbox.imap.tokens import Malformed
 from gateway.points.boxes import BoxRefused, Stored, Why
@@ -26,16 +28,18 @@ async def store(inside: Inside, asked: Store) -> str:
         await tell_news(inside, ask=False, may_expunge=False, uid=asked.uid)
     there, modified = 0, list[int]()
     for start in range(0, len(uids), _TOGETHER):
+        some = uids[start : start + _TOGETHER]
         stored = await inside.box.store(
             view.folder_id,
-            uids[start : start + _TOGETHER],
+            some,
             asked.change,
             asked.flags,
             unchanged_since=asked.unchanged_since,
+            known=view.known(some),
         )
         await inside.say(_told(inside, asked, stored))
         modified.extend(stored.modified)
-        there += len(stored.rows) + len(stored.modified)
+        there += len(stored.messages) + len(stored.modified)
     if modified:
         told = modified if asked.uid else sorted(view.numbers(modified))
         return f"[MODIFIED {written(told).decode('ascii')}] changed by others since"
@@ -44,13 +48,16 @@ async def store(inside: Inside, asked: Store) -> str:
 
 def _told(inside: Inside, asked: Store, stored: Stored) -> bytes:
     """What a client is told of messages whose flags it stored."""
-    rows = inside.open_view.tell_stored(stored)
-    with_uid = asked.uid or inside.qresync
-    if not asked.silent:
-        return replies.rows(rows, uid=with_uid, modseq=inside.condstore)
-    if not inside.condstore:
+    view = inside.open_view
+    view.tell_stored(stored)
+    items = [
+        *([Item.UID] if asked.uid or inside.qresync else []),
+        *([] if asked.silent else [Item.FLAGS]),  # those the client set and knows (RFC 7162 section 3.1.3)
+        *([Item.MODSEQ] if inside.condstore else []),
+    ]
+    if asked.silent and not inside.condstore:
         return b""
-    return b"".join([replies.modseq(number, row, uid=with_uid) for number, row, _ in rows])
+    return b")\r\n".join((*Form(items, view).filled(stored.messages), b""))
 
 
 async def copy(inside: Inside, asked: Copy) -> str:

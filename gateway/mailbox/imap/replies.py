@@ -56,7 +56,6 @@ __all__ = [
     "instant",
     "listed",
     "lsub",
-    "modseq",
     "name",
     "no",
     "ok",
@@ -65,7 +64,6 @@ __all__ = [
     "quota_root",
     "recent",
     "row",
-    "rows",
     "search",
     "status",
     "string",
@@ -241,26 +239,6 @@ def row(number: int, message: Row, *, is_recent: bool, uid: bool, modseq: bool) 
     own = b"UID %d " % message.uid if uid else b""
     since = b" MODSEQ (%d)" % message.modseq if modseq else b""
     return b"* %d FETCH (%sFLAGS %s%s)\r\n" % (number, own, told, since)
-
-
-def rows(messages: Iterable[tuple[int, Row, bool]], *, uid: bool, modseq: bool) -> bytes:
-    """The same of many: number, row, and whether it is recent. Few sets of flags are shared by many messages."""
-    ends: dict[tuple[frozenset[str], int, bool], bytes] = {}
-    lines: list[bytes] = []
-    for number, message, is_recent in messages:
-        key = (message.flags, message.modseq if modseq else 0, is_recent)
-        end = ends.get(key)
-        if end is None:
-            told = flag_list((*message.flags, "\\Recent") if is_recent else message.flags)
-            end = ends[key] = b"FLAGS %s%s)\r\n" % (told, b" MODSEQ (%d)" % message.modseq if modseq else b"")
-        own = b"UID %d " % message.uid if uid else b""
-        lines.append(b"* %d FETCH (%s%s" % (number, own, end))
-    return b"".join(lines)
-
-
-def modseq(number: int, message: Row, *, uid: bool) -> bytes:
-    """The same for flags that the client set and knows (RFC 7162 section 3.1.3)."""
-    return b"* %d FETCH (%sMODSEQ (%d))\r\n" % (number, b"UID %d " % message.uid if uid else b"", message.modseq)
 
 
 def instant(at: datetime) -> bytes:

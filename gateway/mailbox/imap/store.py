@@ -12,6 +12,7 @@ from gateway.points.boxes import (
     FlagChange,
     Folder,
     Found,
+    Known,
     Opened,
     Query,
     Quota,
@@ -104,7 +105,10 @@ class Box(Protocol):
         /,
         *,
         unchanged_since: int | None = None,
-    ) -> Stored: ...
+        known: Known | None = None,
+    ) -> Stored:
+        """Change flags of messages; ``known``: all of these as the session knows them, so that nobody need look."""
+        ...
 
     async def copy(self, folder_id: int, uids: Sequence[int], target: str, /) -> Copied:
         """All or none, in the order of their UIDs."""

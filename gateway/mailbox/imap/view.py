@@ -10,13 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Final, TypeVar
 
 from gateway.mailbox.imap.numbers import SAVED, NumberSet, merged
-from gateway.points.boxes import NO_FLAGS, Changes, Details, Opened, Row, Stored
+from gateway.points.boxes import NO_FLAGS, Changes, Details, Known, Opened, Row, Stored
 
 __all__ = ["View"]
 
 T = TypeVar("T")
 _FEW: Final = 20  # one of so many messages is looked up, more are counted through
-_NONE_LEFT: Final = (2**63, 2**63)
 
 
 class View:
@@ -147,6 +146,14 @@ class View:
     def is_recent(self, uid: int) -> bool:
         return any(low <= uid <= high for low, high in self._recent)
 
+    def are_recent(self, uids: Sequence[int]) -> list[bool]:
+        """The same of many UIDs, ascending."""
+        found = [False] * len(uids)
+        for low, high in self.recent_ranges:
+            first, last = bisect_left(uids, low), bisect_right(uids, high)
+            found[first:last] = [True] * (last - first)
+        return found
+
     def recent(self) -> int:
         """How many messages are recent in this session."""
         return sum(
@@ -166,26 +173,22 @@ class View:
             self._told[row.uid] = row.modseq
             self._keep(row)
 
-    def tell_stored(self, stored: Stored) -> list[tuple[int, Row, bool]]:
-        """The client is told now of messages whose flags it stored: their numbers, rows, and which are recent."""
-        found: list[tuple[int, Row, bool]] = []
-        uids, spans = self._uids, iter(self.recent_ranges)
-        low, high = next(spans, _NONE_LEFT)
-        index = 0
-        for row in stored.rows:
-            index = bisect_left(uids, row.uid, index)
-            if index == len(uids) or uids[index] != row.uid:
-                continue
-            while row.uid > high:
-                low, high = next(spans, _NONE_LEFT)
-            found.append((index + 1, row, low <= row.uid))
-            if row.modseq > self.modseq:
-                self._told[row.uid] = row.modseq
-            if self._flags is not None:
-                self._flags[index], self._modseqs[index] = row.flags, row.modseq
+    def known(self, uids: Sequence[int]) -> Known | None:
+        """What is known of these messages of the view, if that is everything."""
+        return None if self._flags is None or self._gone else Known(self.modseq, self.details(uids))
+
+    def tell_stored(self, stored: Stored) -> None:
+        """The client is told now of messages whose flags it stored."""
+        there = stored.messages
+        if self._flags is not None:
+            numbers = zip(self.numbers_of(there.uids), there.modseqs, there.flags, strict=True)
+            for number, modseq, flags in numbers:
+                self._modseqs[number - 1], self._flags[number - 1] = modseq, flags
         if stored.modseq == self.modseq + 1:  # nobody else has changed the box: of this there is no news
             self.modseq = stored.modseq
-        return found
+        else:
+            told = zip(there.uids, there.modseqs, strict=True)
+            self._told.update((uid, modseq) for uid, modseq in told if modseq > self.modseq)
 
     def take(self, changes: Changes) -> tuple[bool, list[Row]]:
         """Let news in: whether there are new messages, and the rows of old ones of which the client does not know.

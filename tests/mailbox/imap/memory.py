@@ -23,6 +23,7 @@ from gateway.points.boxes import (
     Found,
     HasFlag,
     HeaderHas,
+    Known,
     Not,
     Opened,
     Or,
@@ -260,6 +261,7 @@ class MemoryBox:
         /,
         *,
         unchanged_since: int | None = None,
+        known: Known | None = None,
     ) -> Stored:
         self._check()
         here = [kept for kept in self._in(folder_id) if kept.uid in set(uids)]
@@ -270,7 +272,13 @@ class MemoryBox:
             after = _after(kept.flags, change, frozenset(flags))
             if after != kept.flags:
                 kept.flags, kept.modseq = after, tick
-        return Stored([kept.row for kept in stored], [kept.uid for kept in late], tick)
+        rows = [kept.row for kept in stored]
+        there = Details(
+            uids=[row.uid for row in rows], modseqs=[row.modseq for row in rows], flags=[row.flags for row in rows]
+        )
+        if known is not None and known.modseq == tick - 1:
+            assert [row.uid for row in known.messages.rows()] == [kept.uid for kept in here]
+        return Stored(there, [kept.uid for kept in late], tick)
 
     async def copy(self, folder_id: int, uids: Sequence[int], target: str, /) -> Copied:
         room = self._room(target)

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.mailbox.imap.numbers import SAVED
 from gateway.mailbox.imap.view import View
-from gateway.points.boxes import Changes, Opened, Row, Stored
+from gateway.points.boxes import Changes, Details, Opened, Row, Stored
 
 
 def view(*uids: int, recent_from: int = 1000) -> View:
@@ -92,6 +92,7 @@ def test_a_change_after_the_one_that_was_told_is_told() -> None:
 def test_recent_messages_are_those_of_this_session() -> None:
     seen = view(10, 20, 30, recent_from=20)
     assert [seen.is_recent(uid) for uid in (10, 20, 30)] == [False, True, True]
+    assert seen.are_recent([10, 20, 30]) == [False, True, True]
     assert seen.recent() == 2
     seen.take(changes(row(40, 15), row(50, 16)))
     assert not seen.is_recent(40)
@@ -117,11 +118,10 @@ def test_when_removals_are_forgotten_what_is_there_counts() -> None:
 
 @pytest.mark.parametrize(("modseq", "known"), [(11, 11), (12, 10)])
 def test_after_storing_flags_a_session_is_up_to_date_unless_others_changed_the_box_too(modseq: int, known: int) -> None:
-    seen = view(10, 20, 30, recent_from=20)
-    rows = [row(10, modseq), row(15, modseq), row(20, 9), row(30, modseq)]
-    told = seen.tell_stored(Stored(rows, [], modseq))
-    assert told == [(1, rows[0], False), (2, rows[2], True), (3, rows[3], True)]
+    seen = view(10, 20, 30)
+    stored = Details(uids=[10, 20, 30], modseqs=[modseq, 9, modseq], flags=[frozenset()] * 3)
+    seen.tell_stored(Stored(stored, [], modseq))
     assert seen.modseq == known
-    _, changed = seen.take(changes(rows[0], row(20, modseq - 1), rows[3], modseq=modseq))
+    _, changed = seen.take(changes(row(10, modseq), row(20, modseq - 1), row(30, modseq), modseq=modseq))
     if known < modseq:
         assert changed == [row(20, modseq - 1)]  # what others did, and only that
