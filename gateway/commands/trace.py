@@ -67,7 +67,8 @@ def _end(one: ProcessedEnvelope, zone: ZoneInfo) -> str:
 
 def _event(row: RegisterRow, zone: ZoneInfo) -> str:
     about = ", ".join(row.recipients)
-    parts = (row.event, about and f"for {about}", row.detail and f"({row.detail})", *row.related)
+    by = row.person and f"by {row.person}"
+    parts = (row.event, by, about and f"for {about}", row.detail and f"({row.detail})", *row.related)
     return f"{_time(row.at, zone)}  " + " ".join(part for part in parts if part)
 
 

@@ -95,8 +95,10 @@ class Journal:
             await self._storage.write(partial(_keep, entries=entries, readings=readings))
         except TemporaryError:
             self._entries = entries + self._entries
-            for (visit, mailbox_id, folder), reading in readings.items():
-                self.read(visit, mailbox_id, folder, reading.uids)
+            for key, reading in readings.items():
+                if (later := self._readings.get(key)) is not None:
+                    reading.uids |= later.uids
+                self._readings[key] = reading
             raise
 
 
