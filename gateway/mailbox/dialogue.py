@@ -1,4 +1,4 @@
-"""The POP3 dialogue without a socket: commands in, what to do out (RFC 1939, 2449, 2595, 5034).
+"""The POP3 dialogue without a socket: commands in, what to do out (RFC 1939, 2449, 2595, 5034, 6856).
 
 The session hands in one line at a time and does what the dialogue answers; what takes time (checking a password,
 reading a message) comes back as an act, and its outcome is told by ``signed_in`` or ``not_signed_in``.
@@ -62,7 +62,7 @@ class Leave:
 
 Act = Say | Listing | Upgrade | Check | Send | Leave
 
-_BEFORE: Final = frozenset({Verb.AUTH, Verb.PASS, Verb.STLS, Verb.USER})
+_BEFORE: Final = frozenset({Verb.AUTH, Verb.PASS, Verb.STLS, Verb.USER, Verb.UTF8})
 
 
 class Dialogue:
@@ -73,6 +73,11 @@ class Dialogue:
         self._user: str | None = None  # USER was the last command
         self._in_auth = False  # the next line is the response to "+ "
         self._drop: Maildrop | None = None
+
+    @property
+    def in_auth(self) -> bool:
+        """Whether the next line is a response, which may be longer than a command (RFC 5034 section 4)."""
+        return self._in_auth
 
     @property
     def maildrop(self) -> Maildrop | None:
@@ -108,6 +113,8 @@ class Dialogue:
     def _before(self, asked: Command, user: str | None) -> Act:
         if asked.verb is Verb.STLS:
             return Say(replies.TLS_ALREADY, bad=True) if self._tls else Upgrade()
+        if asked.verb is Verb.UTF8:
+            return Say(replies.UTF8)
         if not self._tls:
             return Say(replies.CLEAR, bad=True)
         if asked.verb is Verb.AUTH:

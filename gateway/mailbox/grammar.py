@@ -1,4 +1,4 @@
-"""POP3 command lines to commands (RFC 1939 section 3, RFC 2449 section 4, RFC 5034 section 4)."""
+"""POP3 command lines to commands (RFC 1939 section 3, RFC 2449 section 4, RFC 5034 section 4, RFC 6856)."""
 
 import base64
 import binascii
@@ -26,6 +26,7 @@ class Verb(Enum):
     TOP = b"TOP"
     UIDL = b"UIDL"
     USER = b"USER"
+    UTF8 = b"UTF8"
 
 
 class Malformed(Enum):

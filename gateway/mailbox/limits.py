@@ -18,6 +18,8 @@ class MailboxLimits:
     failure_pause_seconds: float = 1.0
     """How long a failed sign-in waits for its answer."""
     line_bytes: int = 1_000
+    response_bytes: int = 8_192
+    """Of a response in a sign-in: the longest password in base64 (RFC 5034 section 4)."""
     handshake_seconds: float = 15.0
     sign_in_seconds: float = 60.0
     """How long a connection may go without anybody signing in."""

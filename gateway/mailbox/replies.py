@@ -31,6 +31,7 @@ __all__ = [
     "TLS_GO",
     "TOO_MANY_BAD",
     "USER",
+    "UTF8",
     "WRONG_STATE",
     "capabilities",
     "ok",
@@ -39,6 +40,7 @@ __all__ = [
 GREETING: Final = b"+OK Ceralacca POP3 ready\r\n"  # RFC 1939 section 4; no APOP, so no time stamp
 OK: Final = b"+OK\r\n"
 USER: Final = b"+OK send PASS\r\n"  # RFC 1939 section 7: the same for users that do not exist
+UTF8: Final = b"+OK messages come as they lie in the box\r\n"  # RFC 6856 2; in either mode (docs/mailboxes.md)
 ASK: Final = b"+ \r\n"  # RFC 5034 section 4
 TLS_GO: Final = b"+OK begin TLS\r\n"  # RFC 2595 section 4
 FAREWELL: Final = b"+OK bye\r\n"
@@ -88,5 +90,5 @@ def ok(text: str) -> bytes:
 
 def capabilities(*, tls: bool) -> bytes:
     """What works on this connection (RFC 2449 section 5): sign-in only under TLS, STLS only before it."""
-    now = (b"USER", b"SASL PLAIN") if tls else (b"STLS",)
+    now = (b"USER", b"SASL PLAIN", b"UTF8 USER") if tls else (b"STLS", b"UTF8")  # RFC 6856 section 2
     return b"".join(b"%s\r\n" % line for line in (b"+OK", *now, *_ALWAYS, b"."))

@@ -100,7 +100,8 @@ class Session:
                 await connection.flush(limits.bytes_per_second)
             elif (turn := turn + 1) % _TURN == 0:
                 await asyncio.sleep(0)
-            line = await connection.line(limits.line_bytes, self._patience())
+            most = limits.response_bytes if self._dialogue.in_auth else limits.line_bytes
+            line = await connection.line(most, self._patience())
             if await self._do(line):
                 return
 

@@ -1,6 +1,7 @@
 """The POP3 server over real sockets and real TLS."""
 
 import asyncio
+import base64
 import json
 import logging
 import poplib
@@ -261,6 +262,19 @@ async def test_a_failed_sign_in_says_whether_the_password_is_to_blame(
 ) -> None:
     house.failure = failure
     assert (await client.sign_in()).startswith(answer)
+
+
+async def test_a_response_may_be_as_long_as_the_longest_password(house: House, client: Client) -> None:
+    """Longer than a command may be (RFC 5034 section 4); and no longer."""
+    response = base64.b64encode(b"\0anna@alfa.example\0" + "é".encode() * 2_000)
+    assert len(response) > 5_000
+    house.failure = SignInFailure.WRONG
+    assert (await client.hear()).startswith(b"+OK")
+    assert await client.ask(b"AUTH plain") == b"+ "
+    assert (await client.ask(response)).startswith(b"-ERR [AUTH]")
+    house.failure = None
+    assert await client.ask(b"AUTH PLAIN") == b"+ "
+    assert (await client.ask(b"A" * 9_000)).startswith(b"-ERR line too long")
 
 
 # Whoever means no good.
