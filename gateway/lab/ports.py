@@ -2,9 +2,13 @@
 
 import asyncio
 import contextlib
+import fcntl
+import os
 import secrets
 import socket
+import tempfile
 from functools import cache
+from pathlib import Path
 
 __all__ = ["FreePorts", "answers", "answers_everywhere", "loopback_hosts"]
 
@@ -12,6 +16,8 @@ LOWEST_PORT, HIGHEST_PORT = 20_000, 32_000
 """Below the range from which the system takes ports for outgoing connections, so that a server that is started again
 finds its port free."""
 TRIES = 1_000
+RESERVED = 3_000
+"""Ports that one process keeps from others at most: the oldest are let go."""
 
 
 @cache
@@ -25,8 +31,54 @@ def loopback_hosts() -> tuple[str, ...]:
     return ("127.0.0.1", "::1")
 
 
+class Reservations:
+    """Ports that programs of this user have drawn on this machine, kept from each other until the program ends.
+
+    Between the drawing of a port and the start of its server, and while a server is started again, nobody listens on
+    it: then another program that draws ports at random would take it. Each port is a byte of one file, locked.
+
+    Args:
+        file: made if it is not there; where it cannot be, nothing is kept from anybody.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._own: dict[int, None] = {}
+        try:
+            self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError:
+            self._descriptor = -1
+
+    def reserve(self, port: int) -> bool:
+        """Whether it is ours now; not if we or another program had it before."""
+        if port in self._own:
+            return False
+        try:
+            if self._descriptor >= 0:
+                fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        except OSError:
+            return False
+        self._own[port] = None
+        if len(self._own) > RESERVED:
+            self.release(next(iter(self._own)))
+        return True
+
+    def release(self, port: int) -> None:
+        """Let others have it."""
+        del self._own[port]
+        if self._descriptor >= 0:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, port)
+
+
+@cache
+def reservations() -> Reservations:
+    """Those of this process: one, for a lock of a file goes with the first descriptor of it that is closed."""
+    return Reservations(Path(tempfile.gettempdir()) / f"ceralacca-ports-{os.getuid()}")
+
+
 class FreePorts:
     """Ports that are free on every loopback address, held until all are drawn so that none is drawn twice.
+
+    Those drawn at random are kept from other programs that draw, too, until this one ends.
 
     Args:
         taken: ports that are not to be given out.
@@ -37,12 +89,14 @@ class FreePorts:
         self._taken = set(taken)
         self._next = first
         self._held: list[socket.socket] = []
+        for port in taken:
+            reservations().reserve(port)
 
     def take(self) -> int:
         """Raises OSError if there is none left, or if the port that was asked for is not free."""
         for _ in range(TRIES):
             port = self._draw()
-            if port in self._taken:
+            if port in self._taken or (self._next is None and not reservations().reserve(port)):
                 continue
             if self._hold(port):
                 self._taken.add(port)
