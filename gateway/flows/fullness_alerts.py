@@ -11,7 +11,7 @@ from gateway.flows.effects import Effects, Lease
 from gateway.points.box import Capacity, alert_level
 from gateway.storage import usage
 from gateway.storage.engine import Storage
-from gateway.storage.mailboxes import ORDINARY, Folder
+from gateway.storage.mailboxes import ORDINARY, SERVICE, Folder
 from gateway.storage.usage import Usage
 from receipts.headers import CRLF, date, line, mailbox, unstructured
 from receipts.octets import Octets
@@ -19,9 +19,6 @@ from receipts.octets import Octets
 __all__ = ["BoxAlertSettings", "BoxAlerts", "alert"]
 
 log = logging.getLogger(__name__)
-
-SERVICE = "service"
-"""Kind of what the service writes to a holder: it does not count against the quota."""
 
 SUBJECTS = {"it": "La casella e' piena al {percent}%", "en": "Your mailbox is {percent}% full"}
 TEXTS = {

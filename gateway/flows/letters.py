@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.flows.effects import Effects, stored_form
-from gateway.storage.mailboxes import ORDINARY
+from gateway.storage.mailboxes import SERVICE
 from receipts import headers
 from receipts.octets import Octets
 from receipts.writer import quoted_printable
@@ -61,4 +61,4 @@ class Writer:
 
 def post(effects: Effects, mailbox_id: int, letter: Octets) -> None:
     """Put a written letter into a mailbox."""
-    effects.file(mailbox_id, stored_form(letter, ""), kind=ORDINARY)
+    effects.file(mailbox_id, stored_form(letter, ""), kind=SERVICE)

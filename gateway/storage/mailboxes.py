@@ -26,6 +26,7 @@ from receipts.wire import RecipientKind
 
 __all__ = [
     "ORDINARY",
+    "SERVICE",
     "Folder",
     "ListedMessage",
     "NewMessage",
@@ -40,6 +41,8 @@ __all__ = [
 
 ORDINARY: Final = "ordinary"
 """Kind of a message that is none of ``MessageKind``."""
+SERVICE: Final = "service"
+"""Kind of what the service writes to a holder: it does not count against the quota."""
 
 
 class Folder(StrEnum):

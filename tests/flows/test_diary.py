@@ -15,7 +15,7 @@ from gateway.flows.effects import Lease
 from gateway.flows.letters import Writer
 from gateway.flows.outcomes import Holder, Peer, Protocol
 from gateway.points.sharing import Right
-from gateway.storage import accounts, content, devices, mailboxes, people, signins
+from gateway.storage import accounts, content, devices, mailboxes, people, signins, usage
 from gateway.storage.accounts import Account, NewAccount
 from gateway.storage.engine import Storage
 from gateway.storage.signins import CHOSEN, LastUse
@@ -143,6 +143,16 @@ async def test_many_failures_are_told_once_a_day_in_the_holders_language(desk: D
     await desk.diary.write()
     assert len(desk.letters(desk.bruno)) == 2
     assert desk.letters(desk.anna) == []
+
+
+async def test_letters_do_not_count_against_the_quota(desk: Desk) -> None:
+    for place in (OFFICE, HOME):
+        desk.used(desk.anna, CHOSEN, Protocol.IMAP, place)
+        await desk.diary.write()
+    assert len(desk.letters(desk.anna)) == 1
+    used = desk.storage.read_now(lambda connection: usage.usage_of(connection, desk.anna.mailbox_id))
+    assert used is not None
+    assert used.used == 0
 
 
 async def test_what_cannot_be_written_now_is_written_later(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
