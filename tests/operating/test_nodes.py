@@ -1,17 +1,17 @@
 """Two processes over one PostgreSQL are one provider."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from gateway.lab.ports import FreePorts
 from gateway.points.tracking import RecipientState
 from tests.lab.waiting import until
+from tests.operating import ports
 from tests.operating.databases import database
 from tests.operating.peers import peer
+from tests.operating.ports import elsewhere
 from tests.operating.providers import Network, Provider, Served, network
 
 ANNA, BRUNO = "anna@alfa.example", "bruno@alfa.example"
@@ -27,17 +27,7 @@ def net(tmp_path: Path) -> Iterator[Network]:
 
 @pytest.fixture
 def other_ports(net: Network) -> dict[str, int]:
-    """Those of a second process on this machine."""
-    free = FreePorts({port for one in net.plan.providers for port in one.ports.values()})
-    ports = {service: free.take() for service in net.alfa.ports}
-    free.release()
-    return ports
-
-
-def elsewhere(ports: dict[str, int]) -> dict[str, str]:
-    return {
-        f"CERALACCA_LISTEN__{service.upper()}": json.dumps([f"127.0.0.1:{port}"]) for service, port in ports.items()
-    }
+    return ports.other_ports(net)
 
 
 def name(served: Served) -> str:
