@@ -5,7 +5,6 @@ Every read and every change names the holder's own mailbox (promise 6).
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
@@ -44,6 +43,7 @@ from gateway.points.marks import Mark
 from gateway.storage import content, details, folders, keywords, letters
 from gateway.storage.appends import append
 from gateway.storage.engine import Storage
+from gateway.storage.folders import StoredFolder
 from gateway.storage.sink import ContentSink
 from receipts.octets import Octets
 
@@ -136,13 +136,13 @@ class HeldBox:
     async def open(self, name: str, /, *, read_only: bool) -> Opened:
         def question(connection: Connection) -> Opened:
             folder = boxfolders.named(connection, self._mailbox_id, name)
-            modseq, uid_validity = folders.modseqs(connection, self._mailbox_id)
+            modseq = folders.modseq_of(connection, self._mailbox_id)
             view = self._shared.views.look(connection, self._mailbox_id, folder, modseq)
             self._words.load(connection)
             return Opened(
                 folder_id=folder.id,
                 name=folder.name,
-                uid_validity=uid_validity,
+                uid_validity=folder.uid_validity,
                 uid_next=max(folder.highest_uid, view.uids[-1] if view.uids else 0) + 1,
                 modseq=modseq,
                 uids=view.uids[:],
@@ -164,7 +164,7 @@ class HeldBox:
 
     async def changes(self, folder_id: int, since: int, /) -> Changes:
         def question(connection: Connection) -> Changes:
-            modseq, _ = folders.modseqs(connection, self._mailbox_id)
+            modseq = folders.modseq_of(connection, self._mailbox_id)
             if modseq == since:
                 return Changes(modseq=modseq, rows=(), vanished=(), uid_next=self._next_uid(connection, folder_id)[1])
             key = self._key(connection, folder_id)
@@ -240,24 +240,25 @@ class HeldBox:
         return Stored(there.only(set(there.uids).difference(late)) if late else there, late, modseq)
 
     async def copy(self, folder_id: int, uids: Sequence[int], target: str, /) -> Copied:
-        def transaction(connection: Connection) -> list[letters.Copy]:
+        def transaction(connection: Connection) -> Copied:
             folders.hold(connection, self._mailbox_id)
             key = self._key(connection, folder_id)
-            there = boxfolders.named(connection, self._mailbox_id, target).key
-            return letters.copy(connection, self._mailbox_id, key, uids, there, self._tokens())
+            there = boxfolders.named(connection, self._mailbox_id, target)
+            copies = letters.copy(connection, self._mailbox_id, key, uids, there.key, self._tokens())
+            return _copied(there, copies)
 
-        return await self._copied(transaction)
+        return await self._storage.write(transaction)
 
     async def move(self, folder_id: int, uids: Sequence[int], target: str, /) -> Copied:
         at = self._shared.clock.now()
 
-        def transaction(connection: Connection) -> list[letters.Copy]:
+        def transaction(connection: Connection) -> Copied:
             folders.hold(connection, self._mailbox_id)
             key = self._key(connection, folder_id)
-            there = boxfolders.named(connection, self._mailbox_id, target).key
-            return letters.move(connection, self._mailbox_id, key, uids, there, at)
+            there = boxfolders.named(connection, self._mailbox_id, target)
+            return _copied(there, letters.move(connection, self._mailbox_id, key, uids, there.key, at))
 
-        return await self._copied(transaction)
+        return await self._storage.write(transaction)
 
     async def expunge(self, folder_id: int, uids: Sequence[int] | None, /) -> Sequence[int]:
         at, mark, gone = self._shared.clock.now(), Mark.DELETED, list[int]()
@@ -293,12 +294,12 @@ class HeldBox:
         new = [boxwords.appended(addition, self._shared.ids.token(), now) for addition in added]
 
         def transaction(connection: Connection) -> tuple[int, Sequence[int]]:
-            _, _, uid_validity, used = folders.change_box(connection, self._mailbox_id)
+            _, _, used = folders.change_box(connection, self._mailbox_id)
             folder = boxfolders.named(connection, self._mailbox_id, name)
             _, own = folders.used_bytes(connection, self._mailbox_id)
             quota = capacity.quota if own is None else own or None
             own_words = [boxwords.keyword_bits(connection, self._mailbox_id, one.words) for one in new]
-            return uid_validity, append(
+            return folder.uid_validity, append(
                 connection,
                 self._holder.account_id,
                 self._mailbox_id,
@@ -341,11 +342,6 @@ class HeldBox:
             lambda connection: folders.take_recent(connection, self._mailbox_id, folder_id, uid_next)
         )
 
-    async def _copied(self, transaction: Callable[[Connection], list[letters.Copy]]) -> Copied:
-        copies = await self._storage.write(transaction)
-        _, uid_validity = await self._storage.read(partial(folders.modseqs, mailbox_id=self._mailbox_id))
-        return Copied(uid_validity, [(one.old_uid, one.new_uid) for one in copies])
-
     def _key(self, connection: Connection, folder_id: int) -> str:
         """What stands with the messages of a folder; of one that was deleted too, if this session has seen it."""
         key = self._keys.get(folder_id)
@@ -366,3 +362,7 @@ class HeldBox:
     def _tokens(self) -> Iterator[str]:
         while True:
             yield self._shared.ids.token()
+
+
+def _copied(there: StoredFolder, copies: Sequence[letters.Copy]) -> Copied:
+    return Copied(there.uid_validity, [(one.old_uid, one.new_uid) for one in copies])

@@ -103,7 +103,7 @@ def subscribe(connection: Connection, mailbox_id: int, name: str, *, on: bool) -
 def statuses(connection: Connection, mailbox_id: int, names: Iterable[str], tallies: Tallies) -> Mapping[str, Status]:
     """Counts of those of these folders that are there."""
     wanted = set(names)
-    modseq, uid_validity = folders.modseqs(connection, mailbox_id)
+    modseq = folders.modseq_of(connection, mailbox_id)
     found = [one for one in folders.list_folders(connection, mailbox_id) if one.name in wanted]
     counted = {one.id: tallies.count(connection, mailbox_id, one, modseq) for one in found}
     return {
@@ -113,7 +113,7 @@ def statuses(connection: Connection, mailbox_id: int, names: Iterable[str], tall
             deleted=len(tally.deleted),
             size=tally.size,
             recent=letters.weight(connection, mailbox_id, one.key, one.recent_from - 1)[0],
-            uid_validity=uid_validity,
+            uid_validity=one.uid_validity,
             uid_next=max(tally.highest_uid, one.highest_uid) + 1,
             modseq=modseq,
         )

@@ -200,7 +200,7 @@ def add_account(connection: Connection, new: NewAccount) -> Account:
     refuse_unless_free(connection, new.address, operator=new.kind is BoxKind.OPERATOR)
     at = micros(new.at)
     shared = {"address": new.address, "address_key": key, "kind": new.kind.value, "active": True, "created_at": at}
-    counters = {"uid_validity": at // 1_000_000, "last_uid": 0, "modseq": 0, "used_bytes": 0}
+    counters = {"uid_validity": at // 1_000_000, "last_uid": 0, "modseq": 1, "used_bytes": 0}
     policy = {
         "quota_bytes": None,
         "quota_told": 0,

@@ -21,7 +21,7 @@ __all__ = [
     "folder_of",
     "hold",
     "list_folders",
-    "modseqs",
+    "modseq_of",
     "modseqs_of",
     "remove_folder",
     "rename_folder",
@@ -40,6 +40,7 @@ class StoredFolder:
     key: str  # for life; what stands with its messages
     name: str
     special_use: str | None
+    uid_validity: int
     highest_uid: int
     recent_from: int
     log_from: int
@@ -50,6 +51,7 @@ _COLUMNS = (
     folders.c.key,
     folders.c.name,
     folders.c.special_use,
+    folders.c.uid_validity,
     folders.c.highest_uid,
     folders.c.recent_from,
     folders.c.log_from,
@@ -83,9 +85,15 @@ _CHANGE = Statement(
         modseq=mailboxes.c.modseq + 1,
         last_uid=mailboxes.c.last_uid + bindparam("uids"),
     )
-    .returning(mailboxes.c.modseq, mailboxes.c.last_uid, mailboxes.c.uid_validity, mailboxes.c.used_bytes)
+    .returning(mailboxes.c.modseq, mailboxes.c.last_uid, mailboxes.c.used_bytes)
 )
-_MODSEQ = Statement(select(mailboxes.c.modseq, mailboxes.c.uid_validity).where(mailboxes.c.id == bindparam("mailbox")))
+_VALIDITY = Statement(
+    update(mailboxes)
+    .where(mailboxes.c.id == bindparam("mailbox"))
+    .values(uid_validity=mailboxes.c.uid_validity + 1)
+    .returning(mailboxes.c.uid_validity)
+)
+_MODSEQ = Statement(select(mailboxes.c.modseq).where(mailboxes.c.id == bindparam("mailbox")))
 _MODSEQS = Statement(among(mailboxes.c.id, lambda these: select(mailboxes.c.id, mailboxes.c.modseq).where(these)))
 _HOLD = Statement(select(mailboxes.c.id).where(mailboxes.c.id == bindparam("mailbox")).with_for_update())
 _USED = Statement(select(mailboxes.c.used_bytes, mailboxes.c.quota_bytes).where(mailboxes.c.id == bindparam("mailbox")))
@@ -164,9 +172,9 @@ def take_recent(connection: Connection, mailbox_id: int, folder_id: int, uid_nex
     return folder.recent_from if taken else uid_next
 
 
-def change_box(connection: Connection, mailbox_id: int, *, uids: int = 0) -> tuple[int, int, int, int]:
-    """Hold a mailbox until the transaction ends, for a change: its new modseq, the UID below ``uids`` new ones, its
-    UIDVALIDITY, and the bytes it holds.
+def change_box(connection: Connection, mailbox_id: int, *, uids: int = 0) -> tuple[int, int, int]:
+    """Hold a mailbox until the transaction ends, for a change: its new modseq, the UID below ``uids`` new ones, and
+    the bytes it holds.
 
     Raises:
         LookupError: there is no such mailbox.
@@ -175,15 +183,15 @@ def change_box(connection: Connection, mailbox_id: int, *, uids: int = 0) -> tup
     if row is None:
         raise LookupError(f"no mailbox {mailbox_id}")
     batch_of(connection).changed[mailbox_id] = row[0]
-    return row[0], row[1] - uids, row[2], row[3]
+    return row[0], row[1] - uids, row[2]
 
 
-def modseqs(connection: Connection, mailbox_id: int) -> tuple[int, int]:
-    """Modseq and UIDVALIDITY of a mailbox. Raises LookupError if there is none."""
+def modseq_of(connection: Connection, mailbox_id: int) -> int:
+    """Raises LookupError if there is no such mailbox."""
     row = _MODSEQ.one(connection, {"mailbox": mailbox_id})
     if row is None:
         raise LookupError(f"no mailbox {mailbox_id}")
-    return row[0], row[1]
+    return int(row[0])
 
 
 def modseqs_of(connection: Connection, mailbox_ids: Iterable[int]) -> list[tuple[int, int]]:
@@ -203,10 +211,21 @@ def used_bytes(connection: Connection, mailbox_id: int) -> tuple[int, int | None
 
 
 def _add(connection: Connection, mailbox_id: int, key: str, name: str, special_use: str | None) -> StoredFolder:
-    values = {"key": key, "name": name, "special_use": special_use, "highest_uid": 0, "recent_from": 0, "log_from": 0}
+    """With a UIDVALIDITY of its own, so that a name never stands for two folders with the same (RFC 3501 2.3.1.1)."""
+    given = _VALIDITY.one(connection, {"mailbox": mailbox_id})
+    assert given is not None
+    values = {
+        "key": key,
+        "name": name,
+        "special_use": special_use,
+        "uid_validity": given[0],
+        "highest_uid": 0,
+        "recent_from": 0,
+        "log_from": 0,
+    }
     row = _ADD.one(connection, values | {"mailbox_id": mailbox_id})
     assert row is not None
-    return StoredFolder(id=row[0], **values)  # type: ignore[arg-type]
+    return StoredFolder(id=row[0], **values)
 
 
 def _folder(row: Sequence[Any]) -> StoredFolder:
@@ -215,7 +234,8 @@ def _folder(row: Sequence[Any]) -> StoredFolder:
         key=row[1],
         name=row[2],
         special_use=row[3],
-        highest_uid=row[4],
-        recent_from=row[5],
-        log_from=row[6],
+        uid_validity=row[4],
+        highest_uid=row[5],
+        recent_from=row[6],
+        log_from=row[7],
     )

@@ -303,7 +303,7 @@ def copy(
     Args:
         tokens: new opaque ids, at least as many as messages.
     """
-    modseq, uid, _, _ = change_box(connection, mailbox_id, uids=len(wanted))
+    modseq, uid, _ = change_box(connection, mailbox_id, uids=len(wanted))
     found = _TO_COPY.all(connection, {"mailbox": mailbox_id, "here": folder} | numbers(connection, wanted))
     names = [column.name for column in _COPIED]
     rows: list[dict[str, Any]] = []
@@ -324,7 +324,7 @@ def move(
     if wanted is None:
         change_box(connection, mailbox_id)  # nothing comes in before it is known how much is there
         wanted = uids(connection, mailbox_id, folder)
-    modseq, uid, _, _ = change_box(connection, mailbox_id, uids=len(wanted))
+    modseq, uid, _ = change_box(connection, mailbox_id, uids=len(wanted))
     found = _TO_COPY.all(connection, {"mailbox": mailbox_id, "here": folder} | numbers(connection, wanted))
     moves = [
         {"message": row[0], "there": target, "new": new_uid, "now": modseq}
@@ -356,7 +356,7 @@ def remove(
     """Remove messages of a mailbox for good: folder and UID of those that were there. Others' ids remove nothing."""
     if not message_ids:
         return []
-    modseq, _, _, _ = change_box(connection, mailbox_id)
+    modseq, _, _ = change_box(connection, mailbox_id)
     rows = _REMOVE.all(connection, {"mailbox": mailbox_id} | numbers(connection, message_ids))
     by_folder: dict[str, list[int]] = {}
     for uid, folder, *_ in rows:

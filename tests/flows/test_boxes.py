@@ -221,6 +221,54 @@ async def test_folders_are_made_renamed_and_removed(here: Office) -> None:
     assert [folder.name for folder in named] == ["Clienti/Rossi"]
 
 
+async def test_a_name_never_stands_for_two_folders_of_the_same_uidvalidity(here: Office) -> None:
+    """Else a program would take the messages of one for those of the other (RFC 3501 section 2.3.1.1)."""
+    box = await here.box()
+
+    async def validity(name: str) -> int:
+        opened = await box.open(name, read_only=True)
+        assert (await box.status([name]))[name].uid_validity == opened.uid_validity
+        return opened.uid_validity
+
+    seen: dict[str, list[int]] = {"Clienti": [], "Archive": []}
+    for _ in range(3):
+        await box.create(["Clienti"], None)
+        seen["Clienti"].append(await validity("Clienti"))
+        await box.delete("Clienti")
+    await box.create(["Altri"], None)
+    altri = await validity("Altri")
+    uids = await put(box, message(), folder="Altri")
+    await box.rename("Altri", "Clienti", [])
+    seen["Clienti"].append(await validity("Clienti"))
+    assert seen["Clienti"][-1] == altri, "who knows it by its UIDs need not read it anew"
+    assert list((await box.open("Clienti", read_only=True)).uids) == uids
+    seen["Archive"].append(await validity("Archive"))
+    await box.rename("Archive", "Vecchi", [])
+    await box.rename("Trash", "Archive", [])
+    seen["Archive"].append(await validity("Archive"))
+    assert all(len(set(each)) == len(each) for each in seen.values()), seen
+    assert all(0 < each < 1 << 32 for each in seen["Clienti"])
+
+
+async def test_uids_are_told_with_the_uidvalidity_of_the_folder_they_are_in(here: Office) -> None:
+    box = await here.box()
+    validity = {
+        folder.name: (await box.open(folder.name, read_only=True)).uid_validity for folder in await box.folders()
+    }
+    given, uids = await box.append("Drafts", [Addition(message=message())])
+    assert given == validity["Drafts"]
+    drafts = (await box.open("Drafts", read_only=True)).folder_id
+    assert (await box.copy(drafts, uids, "Archive")).uid_validity == validity["Archive"]
+    assert (await box.move(drafts, uids, "Trash")).uid_validity == validity["Trash"]
+
+
+async def test_a_box_that_is_new_has_a_modseq(here: Office) -> None:
+    """0 is none (RFC 7162 section 7)."""
+    box = await here.box()
+    assert (await box.open("INBOX", read_only=True)).modseq >= 1
+    assert (await box.status(["INBOX"]))["INBOX"].modseq >= 1
+
+
 async def test_the_messages_of_a_renamed_inbox_move_and_it_stays(here: Office) -> None:
     box = await here.box()
     await put(box, message(1), message(2))

@@ -126,4 +126,4 @@ async def test_every_change_has_a_modseq_of_its_own(place: Place) -> None:
         rows = connection.exec_driver_sql("SELECT modseq FROM messages ORDER BY uid").all()
         return [row[0] for row in rows]
 
-    assert await place.storage.read(modseqs) == [2, 4]
+    assert await place.storage.read(modseqs) == [3, 5]

@@ -14,6 +14,9 @@ folders = Table(
     words("key"),  # what stands in messages.folder, for life: renaming a folder touches no message
     words("name"),  # as its holder calls it, "/" between levels
     words("special_use", nullable=True),  # SpecialUse
+    Column(
+        "uid_validity", BigInteger, nullable=False, server_default=text("0")
+    ),  # no other folder of the box ever had it
     Column("highest_uid", BigInteger, nullable=False),  # at least that of any message that has left
     Column("recent_from", BigInteger, nullable=False),  # UIDs from here on are recent to the session that asks first
     Column("log_from", BigInteger, nullable=False),  # what left at a modseq up to this is no longer known one by one

@@ -24,7 +24,7 @@ mailboxes = Table(
     words("kind"),  # BoxKind
     Column("active", Boolean, nullable=False),
     instant("created_at"),
-    Column("uid_validity", BigInteger, nullable=False),
+    Column("uid_validity", BigInteger, nullable=False),  # the last one that a folder got
     Column("last_uid", BigInteger, nullable=False),
     Column("modseq", BigInteger, nullable=False),
     Column("used_bytes", BigInteger, nullable=False, server_default=text("0")),  # of what counts, a body once
