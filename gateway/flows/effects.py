@@ -157,9 +157,21 @@ class Effects:
         self._filings[at] = replace(filing, folder=folder or filing.folder, flags=filing.flags | flags)
 
     def copy(self, filing: "_Filing", *, folder: str | None, flags: int) -> None:
-        """File a message once more in the same mailbox; its content is kept and counted once."""
-        token = self.ids.token()
-        self._filings.append(replace(filing, token=token, folder=folder, flags=filing.flags | flags, most=None))
+        """File a message once more in the same mailbox, which is kept here; its content is kept and counted once.
+
+        What is due for the delivery is due for the first one alone.
+        """
+        self._filings.append(
+            replace(
+                filing,
+                token=self.ids.token(),
+                folder=folder,
+                flags=filing.flags | flags,
+                most=None,
+                elsewhere=False,
+                due=None,
+            )
+        )
 
     def further(self, statement: Callable[[Connection], object]) -> None:
         """Do that as well, behind everything else. A transaction that fails is done again."""

@@ -56,8 +56,9 @@ def follow_rules(inspection: Inspection, effects: Effects, boxes: Mapping[str, M
                 script, mail, box.address, effects, writer=rulings.writer, ids=rulings.ids, lease=rulings.lease
             )
             verdict = verdict.then(asked)
-        for copy in verdict.copies:
-            effects.copy(filing, folder=copy.folder, flags=int(copy.marks))
+        if box.store is None:  # another server is handed each message once
+            for copy in verdict.copies:
+                effects.copy(filing, folder=copy.folder, flags=int(copy.marks))
         effects.refile(filing, folder=verdict.folder, flags=int(verdict.marks))
         if verdict.forward is not None and box.id not in rulings.forwarded:
             _forward(inspection, effects, filing.message, said, (path, box), verdict, rulings)

@@ -256,7 +256,7 @@ def _count(connection: Connection, tallies: dict[int, _Tally]) -> None:
 def _arrivals(new: list[Any], heard_of: Mapping[int, int]) -> list[Arrivals]:
     """What came into the mailboxes whose holders hear of it; automatic mail that may answer a notice is left out."""
     found: dict[int, tuple[int, Counter[About]]] = {}
-    for row in new:
+    for row in {(row["mailbox_id"], row["body_id"]): row for row in new}.values():  # copies are no arrivals
         about = about_of(row["kind"]) & heard_of.get(row["mailbox_id"], 0)
         if about and row["arrived"] and (about is not About.ORDINARY or row["return_path"]):
             first, counted = found.setdefault(row["mailbox_id"], (row["at"], Counter()))

@@ -1,16 +1,24 @@
 """Sieve scripts of boxes, followed when mail comes in: nothing is lost, and what certifies goes its way (D34)."""
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import select
 
-from gateway.flows.outcomes import Taken
+from gateway.flows.outcomes import Protocol, Taken, Visit
 from gateway.flows.scripts import Refusal, Scripts, ScriptsRefused
+from gateway.points.digests import About, Beat
 from gateway.points.rules import Action, Outcome, Rule
+from gateway.points.sharing import Right
 from gateway.points.sieve.errors import ScriptRefused
-from gateway.storage import accounts, folders, rules, scripts, usage
+from gateway.storage import accounts, digests, folders, rules, scripts, usage
+from gateway.storage.digests import Subscription
+from gateway.storage.tables import box_journal
 from tests.flows.house import Provider, original
 from tests.flows.pens import Pen
+from tests.flows.remote import Remote, bind, hand_over
 
 BRUNO = "bruno@beta.example"
 AT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -94,7 +102,7 @@ async def test_a_script_that_fails_keeps_the_mail_and_its_holder_hears_once(beta
         await strange_mail(beta)
     mails = beta.mailbox("bruno")
     assert [one.folder for one in mails] == ["INBOX"] * 4
-    (letter,) = [one for one in mails if one.kind == "ordinary"]
+    (letter,) = [one for one in mails if one.kind != "anomaly"]
     assert b"Sieve filtro" in letter.raw
     assert b"more than 10 folders" in letter.raw
     beta.storage.write_now(lambda c: scripts.put_script(c, box, "filtro", b"keep;", AT))
@@ -188,3 +196,47 @@ async def test_what_is_refused_changes_nothing(beta: Provider) -> None:
     await flow.has_space(holder, "uno", 65_536)
     with pytest.raises(ScriptsRefused):
         await flow.has_space(holder, "neu", 10)
+
+
+async def test_another_server_is_handed_a_message_once_and_one_receipt_is_due(beta: Provider, pen: Pen) -> None:
+    bind(beta, "bruno")
+    script(beta, 'require "fileinto"; fileinto "Lavoro"; fileinto "Archive"; keep;')
+    assert await beta.arrive(pen.envelope(pen.facts([BRUNO]))) == Taken()
+    remote = Remote()
+    await hand_over(beta, remote)
+    assert [(place, len(kept)) for place, kept in remote.kept.items()] == [((BRUNO, "Lavoro"), 1)]
+    assert [post.row.kind for post in beta.outbox()] == ["take-charge", "delivery"]
+    assert beta.mailbox("bruno") == []
+
+
+async def test_copies_are_no_arrivals_to_tell_of(beta: Provider, pen: Pen) -> None:
+    box = script(beta, 'require "fileinto"; fileinto "Archive"; fileinto "Drafts"; keep;')
+    beta.storage.write_now(lambda c: usage.set_notice_address(c, box, "b@mail.example"))
+    wanted = Subscription(Beat.IMMEDIATELY, About.CERTIFIED)
+    beta.storage.write_now(lambda c: digests.set_digest(c, box, wanted, beta.clock.now()))
+    assert await beta.arrive(pen.envelope(pen.facts([BRUNO]))) == Taken()
+    (told,) = beta.storage.read_now(lambda c: digests.waiting(c, beta.clock.now()))
+    assert told.counted[About.CERTIFIED] == 1
+
+
+async def test_in_a_shared_box_managers_change_scripts_and_the_journal_tells_of_it(beta: Provider) -> None:
+    flow, box = Scripts(beta.storage, beta.clock), beta.people["bruno"].mailbox_id
+    owner = replace(beta.holder("bruno"), visit=visit_of(None, Right.MANAGE))
+    await flow.put(owner, "uno", b"keep;")
+    with pytest.raises(ScriptsRefused) as refused:
+        await flow.activate(replace(owner, visit=visit_of(999, Right.READ)), "uno")
+    assert refused.value.why is Refusal.FORBIDDEN
+    told = beta.storage.read_now(lambda c: c.execute(select(box_journal.c.act, box_journal.c.detail)).all())
+    assert [(act, json.loads(facts)) for act, facts in told] == [("changed rules", {"what": "put", "script": "uno"})]
+    assert not beta.storage.read_now(lambda c: scripts.active_scripts(c, [box]))
+
+
+def visit_of(person_id: int | None, right: Right) -> Visit:
+    return Visit(
+        person_id=person_id,
+        person=None if person_id is None else "Carla",
+        right=right,
+        device="",
+        protocol=Protocol.SIEVE,
+        address="192.0.2.1",
+    )
