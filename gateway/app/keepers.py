@@ -8,6 +8,7 @@ from config.settings import Settings
 from gateway.app import terms
 from gateway.drivers.dialer import Dialer
 from gateway.drivers.guarded_signer import GuardedSigner
+from gateway.drivers.keyfiles import load_trust
 from gateway.drivers.sources import Clock
 from gateway.flows.alarms import Bell
 from gateway.flows.certificate_paths import Paths
@@ -41,11 +42,11 @@ class Keepers:
     def __init__(self, settings: Settings, storage: Storage, clock: Clock, bell: Bell, dialer: Dialer) -> None:
         self._settings, self._storage, self._clock, self._bell, self._dialer = settings, storage, clock, bell, dialer
         signer = terms.signer(settings)
-        self.index = IndexFile(settings.index.file, terms.trust(settings.index.signer_ca_file).anchors, clock.now)
+        self.index = IndexFile(settings.index.file, load_trust(settings.index.signer_ca_file).anchors, clock.now)
         self.index_update = self._index_update()
         self.index_watch = self._index_watch(signer)
         self.inspector = Inspector(
-            terms.trust(settings.trust.ca_file),
+            load_trust(settings.trust.ca_file),
             self.index.directory,
             standings=self._standings if settings.revocation.check else None,
             wait_for_standing=settings.revocation.stale == "defer",
@@ -105,7 +106,7 @@ class Keepers:
     def _revocation_watch(self, signer: Signer) -> RevocationWatch:
         paths = Paths(
             self.index.directory,
-            terms.trust(self._settings.trust.ca_file),
+            load_trust(self._settings.trust.ca_file),
             (signer.certificate, *signer.chain),
             self.inspector.authorities_met,
         )

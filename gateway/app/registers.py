@@ -5,10 +5,9 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from config.settings import Settings
-from gateway.app import terms
 from gateway.drivers.dialer import Dialer
 from gateway.drivers.http_client import HttpClient
-from gateway.drivers.keyfiles import load_certificates
+from gateway.drivers.keyfiles import load_certificates, load_trust
 from gateway.drivers.sources import Clock
 from gateway.drivers.timestamps import TimeStamps
 from gateway.flows.alarms import Bell
@@ -54,7 +53,7 @@ def judge(settings: Settings) -> SealJudge:
     """Raises KeyRefused if a file with authorities cannot be read."""
     file = settings.legal_register.tsa_ca_file
     stamps = None if file is None else tuple(load_certificates(file))
-    return SealJudge(terms.trust(settings.trust.ca_file), stamps)
+    return SealJudge(load_trust(settings.trust.ca_file), stamps)
 
 
 def _stamper(settings: Settings, clock: Clock) -> TimeStamps | None:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import make_url
 
 from config.settings import Settings
@@ -49,7 +48,6 @@ from gateway.points.screening import ScanPolicy
 from gateway.points.timeouts import Deadlines
 from gateway.smtp.limits import Limits
 from gateway.web.setup.servers import MailServer, MailServers, Service
-from providers.chains import Trust
 from providers.directory import MAX_INDEX_BYTES
 from providers.revocation import Means, ocsp_request
 from providers.sealing import Signer
@@ -80,17 +78,11 @@ __all__ = [
     "signer",
     "smtp_limits",
     "submit_settings",
-    "trust",
     "upkeep",
 ]
 
 
 HTTPS = 443
-
-
-def trust(file: Path) -> Trust:
-    """Raises KeyRefused if the file holds no certificates."""
-    return Trust(tuple(certificate.public_bytes(Encoding.DER) for certificate in load_certificates(file)))
 
 
 def signer(settings: Settings) -> Signer:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
+from providers.chains import Trust
 from receipts.errors import SigningUnavailable
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "key_pem",
     "load_certificates",
     "load_key",
+    "load_trust",
     "new_key",
     "refuse_readable_by_others",
     "write_secret",
@@ -108,6 +110,11 @@ def load_certificates(file: Path) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(_read(file))
     except ValueError as error:
         raise KeyRefused(f"{file}: no certificates in PEM") from error
+
+
+def load_trust(file: Path) -> Trust:
+    """The authorities of a PEM file. Raises KeyRefused as ``load_certificates`` does."""
+    return Trust(tuple(certificate.public_bytes(Encoding.DER) for certificate in load_certificates(file)))
 
 
 def refuse_readable_by_others(file: Path) -> None:

@@ -4,9 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
-from gateway.drivers.keyfiles import load_certificates
+from gateway.drivers.keyfiles import load_trust
 from providers.chains import ChainCache, Trust
 from providers.directory import Directory, IndexRefused, read_signed_index
 from providers.judgement import Verdict, judge
@@ -23,17 +21,13 @@ def judge_with(ca_file: Path, index_file: Path, signer_ca_file: Path) -> Callabl
     Raises:
         KeyRefused: a file of authorities holds no certificates.
     """
-    trust, cache = _trust(ca_file), ChainCache()
-    directory = _directory(index_file, _trust(signer_ca_file))
+    trust, cache = load_trust(ca_file), ChainCache()
+    directory = _directory(index_file, load_trust(signer_ca_file))
 
     def word(message: Octets) -> str:
         return judge(message.read(), trust=trust, directory=directory, cache=cache).verdict.value
 
     return word
-
-
-def _trust(file: Path) -> Trust:
-    return Trust(tuple(certificate.public_bytes(Encoding.DER) for certificate in load_certificates(file)))
 
 
 def _directory(file: Path, trust: Trust) -> Directory | None:

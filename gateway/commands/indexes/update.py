@@ -17,7 +17,7 @@ from gateway.commands.domain import opened
 from gateway.commands.indexes.diff import print_changes
 from gateway.commands.indexes.reading import read_bounded, unusable
 from gateway.drivers.dialer import Dialer
-from gateway.drivers.keyfiles import KeyRefused
+from gateway.drivers.keyfiles import KeyRefused, load_trust
 from gateway.drivers.sources import SystemClock
 from gateway.flows.alarms import Alarms
 from gateway.flows.index_update import INDEX, IndexUpdate, Updated, UpdateOutcome, UpdateSettings
@@ -64,7 +64,7 @@ def update(
 
 def _index(settings: Settings) -> IndexFile:
     try:
-        anchors = terms.trust(settings.index.signer_ca_file).anchors
+        anchors = load_trust(settings.index.signer_ca_file).anchors
     except KeyRefused as error:
         raise unusable(str(error)) from None
     return IndexFile(settings.index.file, anchors, lambda: datetime.now(UTC))
