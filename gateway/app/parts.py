@@ -136,7 +136,9 @@ class Parts:
         self.news = News(self.storage)
         self.filler = Filler(self.storage, self.news, self.clock, owner=self.lease.owner)
         self.upkeep = Upkeep(self.storage, self.clock, terms.upkeep(self.settings))
-        self.box_alerts = BoxAlerts(self.storage, self.clock, self.ids, terms.box_alerts(self.settings, self.lease))
+        self.box_alerts = BoxAlerts(
+            self.storage, self.clock, self.ids, self._handover, terms.box_alerts(self.settings, self.lease)
+        )
         self.digests = Digests(
             self.storage, self.clock, self.ids, self._handover, terms.digests(self.settings, self.lease)
         )

@@ -109,7 +109,8 @@ def usage_(
                 if limit:
                     days = dict(usage.days_of(connection, one.mailbox_id, today - timedelta(days=DAYS)))
                     day = full_on(sorted((days | {today: one.used}).items()), limit)
-                    line += f"  {one.used * 100 / limit:.1f}%  " + (f"full on {day}" if day else "not filling up")
+                    when = "full" if one.used >= limit else f"full on {day}" if day else "not filling up"
+                    line += f"  {one.used * 100 / limit:.1f}%  {when}"
                 lines.append(line)
             return lines
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from gateway.drivers.sources import Clock, Ids
-from gateway.flows.effects import Effects, Lease
+from gateway.flows.effects import Effects, Handover, Lease, Leased
 from gateway.points.box import Capacity, alert_level
 from gateway.storage import usage
 from gateway.storage.engine import Storage
@@ -48,12 +48,19 @@ class BoxAlertSettings:
 
 
 class BoxAlerts:
-    """Looks at all boxes now and then."""
+    """Looks at all boxes now and then.
 
-    def __init__(self, storage: Storage, clock: Clock, ids: Ids, settings: BoxAlertSettings) -> None:
+    Args:
+        handover: is told of letters to notice addresses after their commit.
+    """
+
+    def __init__(
+        self, storage: Storage, clock: Clock, ids: Ids, handover: Handover, settings: BoxAlertSettings
+    ) -> None:
         self._storage = storage
         self._clock = clock
         self._ids = ids
+        self._handover = handover
         self._settings = settings
 
     async def look(self) -> int:
@@ -90,13 +97,14 @@ class BoxAlerts:
                 else:
                     self._send(effects, message, to, at)
 
-        def transaction(connection: Connection) -> bool:
+        def transaction(connection: Connection) -> tuple[Leased, ...] | None:
             if not usage.tell(connection, box, level):
-                return False
-            effects.perform(connection, self._settings.lease)
-            return True
+                return None
+            return effects.perform(connection, self._settings.lease).leased
 
-        noted = await self._storage.write(transaction, size=effects.size)
+        leased = await self._storage.write(transaction, size=effects.size)
+        self._handover(leased or ())
+        noted = leased is not None
         if noted and level > box.told:
             log.info("a box fills up", extra={"mailbox": box.mailbox_id, "percent": level})
         return noted and level > box.told

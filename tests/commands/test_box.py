@@ -8,6 +8,7 @@ from typer.testing import CliRunner, Result
 
 from config.example import example_toml
 from gateway.cli import app
+from gateway.storage.engine import Storage
 
 Run = Callable[..., Result]
 ANNA = "anna@alfa.example"
@@ -141,3 +142,13 @@ def test_notices_that_cannot_be(run: Run, options: list[str], why: str) -> None:
 def test_boxes_that_are_not_there_or_take_everything(run: Run, command: str) -> None:
     assert "no such mailbox" in run("account", command, "nobody@alfa.example").output
     assert "takes everything" in run("account", command, "postmaster@alfa.example").output
+
+
+def test_usage_says_that_a_box_is_full(run: Run, tmp_path: Path) -> None:
+    assert run("account", "quota", ANNA, "1MB").exit_code == 0
+    storage = Storage.open(f"sqlite:///{tmp_path}/ceralacca.sqlite")
+    try:
+        storage.write_now(lambda c: c.exec_driver_sql("UPDATE mailboxes SET used_bytes = 1000000").rowcount)
+    finally:
+        storage.close()
+    assert run("account", "usage", ANNA).output == f"{ANNA}  1.0 MB of 1 MB  100.0%  full\n"

@@ -107,7 +107,7 @@ class TestAlerts:
         settings = BoxAlertSettings(
             notice_address="avvisi@beta.example", capacity=Capacity(1_000, 0), lease=LEASE, expiry=timedelta(days=5)
         )
-        return BoxAlerts(provider.storage, provider.clock, provider.ids, settings)
+        return BoxAlerts(provider.storage, provider.clock, provider.ids, provider.leaving.extend, settings)
 
     async def test_each_level_is_told_once_until_usage_falls(self, beta: Provider) -> None:
         alerts = self.alerts(beta)
@@ -131,6 +131,7 @@ class TestAlerts:
         [post] = beta.outbox()
         assert (post.row.forward_path, post.row.reverse_path, post.row.certified) == ("bruno@mail.example", "", False)
         assert b"To: bruno@mail.example" in post.raw
+        assert [leased.row.forward_path for leased in beta.leaving] == ["bruno@mail.example"], "it leaves at once"
 
     async def test_of_two_nodes_one_tells(self, beta: Provider) -> None:
         self.fill(beta, 960)
