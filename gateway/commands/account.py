@@ -92,7 +92,12 @@ def password(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
     with opened(config) as (_, storage):
         account = storage.read_now(lambda connection: known(connection, address))
         hashed = hash_password(_asked_password())
-        storage.write_now(lambda connection: accounts.set_password(connection, account.id, hashed, datetime.now(UTC)))
+
+        def transaction(connection: Connection) -> None:
+            accounts.set_password(connection, account.id, hashed, datetime.now(UTC))
+            note(connection, account.mailbox_id, Act.DEVICES, what="set", whose="holder")
+
+        storage.write_now(transaction)
     typer.echo(f"{account.address}: password set")
 
 

@@ -51,6 +51,8 @@ NEEDED: Final[Mapping[Act, Right]] = {
     Act.SHARES: Right.MANAGE,
 }
 _GRADES: Final = tuple(Right)
+_TAKEN: Final = frozenset({"holder", "operator"})
+"""What the journal calls those who are no people of a box."""
 
 
 def allows(right: Right, needed: Right) -> bool:
@@ -64,5 +66,6 @@ def may(right: Right, act: Act) -> bool:
 
 
 def is_person_name(name: str) -> bool:
-    """Whether a person can be called so: printable, without blanks at the ends, not too long."""
-    return 0 < len(name) <= MAX_NAME and name.isprintable() and name == name.strip()
+    """Whether a person can be called so: printable, without blanks at the ends, not too long, not as others are."""
+    fits = 0 < len(name) <= MAX_NAME and name.isprintable() and name == name.strip()
+    return fits and name.casefold() not in _TAKEN

@@ -89,6 +89,7 @@ def test_the_journal_tells_what_the_operator_did(run: Run) -> None:
     secret = run("account", "share", "device", ANNA, *CARLA, "laptop").output.strip()
     run("account", "rule", "remove", ANNA, "1")
     run("account", "revoke", ANNA, secret[:8])
+    run("account", "password", ANNA, given="correct horse battery\n")
     run("account", "share", "remove", ANNA, *CARLA)
     run("account", "rule", "add", ANNA, "--folder", "Pratiche")  # nobody shares it any more
     lines = run("account", "journal", ANNA).output.splitlines()
@@ -97,6 +98,7 @@ def test_the_journal_tells_what_the_operator_did(run: Run) -> None:
         f"operator  changed passwords: what add, device {secret[:8]}, label laptop, name Carla Neri",
         "operator  changed rules: what remove, rule every message: folder Pratiche",
         f"operator  changed passwords: what revoke, device {secret[:8]}",
+        "operator  changed passwords: what set, whose holder",
         "operator  changed people: what remove, name Carla Neri",
     ]
     rows = [json.loads(line) for line in run("account", "journal", ANNA, "--json").output.splitlines()]
@@ -104,6 +106,7 @@ def test_the_journal_tells_what_the_operator_did(run: Run) -> None:
         "changed people",
         "changed passwords",
         "changed rules",
+        "changed passwords",
         "changed passwords",
         "changed people",
     ]

@@ -157,6 +157,16 @@ class Office:
         person_id = self.person(name).id
         self.storage.write_now(lambda c: people.remove_person(c, person_id))
 
+    def revoke(self, name: str) -> None:
+        """Take all passwords of a person back, and leave the person."""
+
+        def transaction(connection: Connection) -> None:
+            for one in devices.devices_of(connection, self.account.id):
+                if one.person == name:
+                    devices.remove_device(connection, self.account.id, one.lookup, self.clock.now())
+
+        self.storage.write_now(transaction)
+
     # The box.
 
     def put(self, *subjects: str) -> None:

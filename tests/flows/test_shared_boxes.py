@@ -217,11 +217,12 @@ class TestARightThatChanges:
         [
             lambda office: office.remove("Carla Neri"),
             lambda office: office.change("Carla Neri", Right.READ),
+            lambda office: office.revoke("Carla Neri"),
             lambda office: office.storage.write_now(
                 lambda c: accounts.set_active(c, office.alfa.people["bruno"].id, office.clock.now(), active=False)
             ),
         ],
-        ids=["removed", "lowered", "own account disabled"],
+        ids=["removed", "lowered", "password revoked", "own account disabled"],
     )
     async def test_ends_the_sessions_of_that_person_alone(
         self, office: Office, change: Callable[[Office], object]

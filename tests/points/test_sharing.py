@@ -43,6 +43,8 @@ def test_what_each_right_may_do(right: Right, acts: set[Act]) -> None:
         ("Car\x1b[2Jla", False),
         ("Carla\N{RIGHT-TO-LEFT OVERRIDE}", False),
         ("\ud800", False),
+        ("Holder", False),
+        ("operator", False),
     ],
 )
 def test_what_a_person_can_be_called(name: str, good: bool) -> None:
