@@ -112,7 +112,7 @@ def statuses(connection: Connection, mailbox_id: int, names: Iterable[str], tall
             unseen=len(tally.unseen),
             deleted=len(tally.deleted),
             size=tally.size,
-            recent=letters.weight(connection, mailbox_id, one.key, one.recent_from - 1)[0],
+            recent=tally.recent,
             uid_validity=one.uid_validity,
             uid_next=max(tally.highest_uid, one.highest_uid) + 1,
             modseq=modseq,

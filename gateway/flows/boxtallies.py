@@ -27,6 +27,8 @@ class Tally:
     messages: int
     size: int  # bytes
     highest_uid: int  # of a message that is there; 0 if there is none
+    recent_from: int  # UIDs from here on were recent
+    recent: int
     unseen: frozenset[int]  # UIDs
     deleted: frozenset[int]  # marked so
 
@@ -43,14 +45,14 @@ class Tallies:
         """The folder as this connection sees it; ``modseq`` is that of the box."""
         with self._lock:
             known = self._tallies.get((mailbox_id, folder.key))
-        if known is not None and known.modseq == modseq:
+        if known is not None and (known.modseq, known.recent_from) == (modseq, folder.recent_from):
             return known
         tally = None
-        if known is not None and folder.log_from <= known.modseq < modseq:
-            tally = _brought_forward(connection, mailbox_id, folder.key, known, modseq)
+        if known is not None and folder.log_from <= known.modseq <= modseq:
+            tally = _brought_forward(connection, mailbox_id, folder, known, modseq)
         if tally is None:
-            tally = _counted(connection, mailbox_id, folder.key, modseq)
-        if known is None or known.modseq < modseq:
+            tally = _counted(connection, mailbox_id, folder, modseq)
+        if known is None or known.modseq <= modseq:
             self._remember((mailbox_id, folder.key), tally)
         return tally
 
@@ -68,30 +70,39 @@ def _noted(tally: Tally) -> int:
     return len(tally.unseen) + len(tally.deleted)
 
 
-def _counted(connection: Connection, mailbox_id: int, folder: str, modseq: int) -> Tally:
-    messages, size, highest = letters.weight(connection, mailbox_id, folder)
-    rows = letters.without_or_with(connection, mailbox_id, folder, Mark.SEEN, Mark.DELETED)
+def _counted(connection: Connection, mailbox_id: int, folder: StoredFolder, modseq: int) -> Tally:
+    messages, size, highest = letters.weight(connection, mailbox_id, folder.key)
+    rows = letters.without_or_with(connection, mailbox_id, folder.key, Mark.SEEN, Mark.DELETED)
     return Tally(
         modseq=modseq,
         messages=messages,
         size=size,
         highest_uid=highest,
+        recent_from=folder.recent_from,
+        recent=letters.count_from(connection, mailbox_id, folder.key, folder.recent_from),
         unseen=frozenset(uid for uid, flags in rows if not flags & Mark.SEEN),
         deleted=frozenset(uid for uid, flags in rows if flags & Mark.DELETED),
     )
 
 
-def _brought_forward(connection: Connection, mailbox_id: int, folder: str, known: Tally, modseq: int) -> Tally | None:
+def _brought_forward(
+    connection: Connection, mailbox_id: int, folder: StoredFolder, known: Tally, modseq: int
+) -> Tally | None:
     """None if messages left: nobody knows any more how large they were."""
-    if letters.vanished_since(connection, mailbox_id, folder, known.modseq):
+    if letters.vanished_since(connection, mailbox_id, folder.key, known.modseq):
         return None
-    rows = letters.letters_since(connection, mailbox_id, folder, known.modseq)
-    messages, size, highest = letters.weight(connection, mailbox_id, folder, known.highest_uid)
+    rows = letters.letters_since(connection, mailbox_id, folder.key, known.modseq)
+    messages, size, highest = letters.weight(connection, mailbox_id, folder.key, known.highest_uid)
+    recent = known.recent + messages
+    if known.recent_from != folder.recent_from:
+        recent = letters.count_from(connection, mailbox_id, folder.key, folder.recent_from)
     return Tally(
         modseq=modseq,
         messages=known.messages + messages,
         size=known.size + size,
         highest_uid=highest or known.highest_uid,
+        recent_from=folder.recent_from,
+        recent=recent,
         unseen=_noted_now(known.unseen, rows, lambda flags: not flags & Mark.SEEN),
         deleted=_noted_now(known.deleted, rows, lambda flags: bool(flags & Mark.DELETED)),
     )

@@ -25,6 +25,7 @@ __all__ = [
     "Letter",
     "body_ids",
     "copy",
+    "count_from",
     "expunge",
     "first_without",
     "forget_expunged",
@@ -79,11 +80,10 @@ _WITHOUT_OR_WITH = Statement(
         (messages.c.flags.op("&")(bindparam("without")) == 0) | (messages.c.flags.op("&")(bindparam("mark")) != 0),
     )
 )
-_WEIGHT = Statement(
-    select(func.count(), func.coalesce(func.sum(messages.c.size), 0), func.coalesce(func.max(messages.c.uid), 0)).where(
-        *_HERE, messages.c.uid > bindparam("above")
-    )
-)
+_WEIGHED = (func.count(), func.coalesce(func.sum(messages.c.size), 0), func.coalesce(func.max(messages.c.uid), 0))
+_WEIGHT = Statement(select(*_WEIGHED).where(*_HERE))  # from an index alone, as the next is not
+_WEIGHT_ABOVE = Statement(select(*_WEIGHED).where(*_HERE, messages.c.uid > bindparam("above")))
+_COUNT_FROM = Statement(select(func.count()).where(*_HERE, messages.c.uid >= bindparam("first")))
 _SOME_IDS = Statement(select(messages.c.id).where(*_HERE).order_by(messages.c.uid).limit(bindparam("most")))
 _HIGHEST = Statement(select(func.max(messages.c.uid)).where(*_HERE))
 _SINCE = Statement(select(*_STATE).where(*_HERE, messages.c.modseq > bindparam("since")).order_by(messages.c.uid))
@@ -234,9 +234,17 @@ def without_or_with(connection: Connection, mailbox_id: int, folder: str, withou
 
 def weight(connection: Connection, mailbox_id: int, folder: str, above: int = 0) -> tuple[int, int, int]:
     """Of the messages with higher UIDs than ``above``: how many, their bytes, the highest UID, or 0."""
-    row = _WEIGHT.one(connection, {"mailbox": mailbox_id, "here": folder, "above": above})
+    statement = _WEIGHT_ABOVE if above else _WEIGHT
+    row = statement.one(connection, {"mailbox": mailbox_id, "here": folder, "above": above})
     assert row is not None
     return row[0], int(row[1]), row[2]
+
+
+def count_from(connection: Connection, mailbox_id: int, folder: str, first: int) -> int:
+    """How many messages have this UID or a higher one."""
+    row = _COUNT_FROM.one(connection, {"mailbox": mailbox_id, "here": folder, "first": first})
+    assert row is not None
+    return int(row[0])
 
 
 def highest_uid(connection: Connection, mailbox_id: int, folder: str) -> int:

@@ -240,6 +240,7 @@ def test_counting_looks_at_each_folder(place: Place) -> None:
     read = place.storage.read_now
     assert read(lambda c: letters.weight(c, box, "INBOX")) == (3, 207, 3)
     assert read(lambda c: letters.weight(c, box, "INBOX", 2)) == (1, 7, 3)
+    assert read(lambda c: letters.count_from(c, box, "INBOX", 2)) == 2
     assert read(lambda c: letters.weight(c, box, "Sent")) == (1, 100, 4)
     assert read(lambda c: letters.weight(c, box, "Junk")) == (0, 0, 0)
     assert read(lambda c: letters.without_or_with(c, box, "INBOX", Mark.SEEN, Mark.DELETED)) == [(2, 0), (3, 8)]
