@@ -1,7 +1,7 @@
 # Everything a developer types. The first call of any of these sets itself up; the second finds all in place.
 #   make run      a certified network on this machine, live in the terminal (ARGS="--providers 3 --dir lab-data")
 #   make test     all tests (ARGS="tests/receipts -k acceptance")
-#   make test-clients  mail programs against our server and Dovecot, with 5,000 messages
+#   make test-clients  mail programs people own against our server and Dovecot, with 5,000 messages and with windows
 #   make check    what is wrong with style and types; changes nothing
 #   make format   put style right
 #   make bench    how fast (ARGS="--flows 2000 --store postgresql")

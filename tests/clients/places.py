@@ -33,6 +33,7 @@ class Box:
     password: str
     imaps: int
     ca_file: Path
+    pop3s: int = 0  # of servers that tests here ask by POP3
 
     def imap(self) -> imaplib.IMAP4_SSL:
         """A session that is signed in; its answers may be long."""
@@ -51,10 +52,11 @@ class Place:
     ca_file: Path
     accounts: list[tuple[str, str]] = field(default_factory=list)
     pid: int = 0  # of our server
+    pop3s: int = 0
 
     def box(self) -> Box:
         user, password = self.accounts.pop()
-        return Box(user, password, self.imaps, self.ca_file)
+        return Box(user, password, self.imaps, self.ca_file, self.pop3s)
 
 
 @contextmanager
@@ -65,7 +67,8 @@ def ceralacca(folder: Path) -> Iterator[Place]:
         provider = lab.description["providers"][0]
         try:
             ca_file = Path(lab.description["ca_file"])
-            yield Place("ceralacca", provider["ports"]["imaps"], ca_file, accounts, provider["pid"])
+            ports = provider["ports"]
+            yield Place("ceralacca", ports["imaps"], ca_file, accounts, provider["pid"], ports["pop3s"])
         finally:
             lab.stop()  # before anybody looks into the boxes: what tests put there is nothing to certify
 
@@ -85,15 +88,15 @@ def dovecot(folder: Path, tls: throwaway.Throwaway | None = None) -> Iterator[Pl
     (folder / "users").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}\n" for user in users))
     ports = FreePorts(set(), None)
     try:
-        port = ports.take()
+        port, pop3s = ports.take(), ports.take()
     finally:
         ports.release()
     config = folder / "dovecot.conf"
-    config.write_text(_configuration(folder, owner, tls, port))
+    config.write_text(_configuration(folder, owner, tls, port, pop3s))
     process = subprocess.Popen([server, "-F", "-c", str(config)], stderr=(folder / "errors").open("wb"))
     try:
-        until(lambda: _answers(port, process, folder), "Dovecot")
-        yield Place("dovecot", port, tls.certificate, [(user, PASSWORD) for user in users])
+        until(lambda: _answers(port, process, folder) and _answers(pop3s, process, folder), "Dovecot")
+        yield Place("dovecot", port, tls.certificate, [(user, PASSWORD) for user in users], pop3s=pop3s)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
@@ -124,7 +127,7 @@ def _answers(port: int, process: "subprocess.Popen[bytes]", folder: Path) -> boo
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _configuration(folder: Path, owner: str, tls: throwaway.Throwaway, port: int) -> str:
+def _configuration(folder: Path, owner: str, tls: throwaway.Throwaway, port: int, pop3s: int) -> str:
     as_owner = (
         ""
         if os.geteuid() == 0
@@ -139,7 +142,7 @@ base_dir = {folder}/run
 state_dir = {folder}/state
 log_path = {folder}/log
 instance_name = ceralacca-tests
-protocols = imap
+protocols = imap pop3
 listen = 127.0.0.1
 {as_owner}
 first_valid_uid = 1
@@ -175,6 +178,16 @@ service imap-login {{
   }}
   inet_listener imaps {{
     port = {port}
+    ssl = yes
+  }}
+}}
+service pop3-login {{
+  chroot =
+  inet_listener pop3 {{
+    port = 0
+  }}
+  inet_listener pop3s {{
+    port = {pop3s}
     ssl = yes
   }}
 }}

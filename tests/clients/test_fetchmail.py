@@ -1,4 +1,4 @@
-"""fetchmail over IMAP takes all there is, once."""
+"""fetchmail takes all there is, once, over IMAP and over POP3."""
 
 import os
 import subprocess
@@ -21,12 +21,14 @@ def full(box: Box) -> Box:
     return box
 
 
-def test_fetchmail(full: Box, tmp_path: Path) -> None:
+@pytest.mark.parametrize("protocol", ["imap", "pop3"])
+def test_fetchmail(full: Box, protocol: str, tmp_path: Path) -> None:
+    how = f"imap port {full.imaps}" if protocol == "imap" else f"pop3 port {full.pop3s} uidl"
     configuration = tmp_path / "fetchmailrc"
     taken = tmp_path / "taken"
     configuration.touch(0o600)
     configuration.write_text(
-        f'poll localhost protocol imap port {full.imaps} username "{full.user}" password "{full.password}" '
+        f'poll localhost protocol {how} username "{full.user}" password "{full.password}" '
         f'ssl sslcertck sslcertfile "{full.ca_file}" keep mda "cat >> {taken}; echo >> {taken}"\n'
     )
     command = [program("fetchmail"), "--fetchmailrc", str(configuration), "--pidfile", str(tmp_path / "pid")]
