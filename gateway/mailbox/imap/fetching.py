@@ -75,11 +75,12 @@ class _Fetching:
         if asked.changed_since is not None:
             items[Item.MODSEQ] = None
         self._form = Form(list(items), view)
-        self._marked_form = Form(list(items | dict.fromkeys(_TOLD_OF_MARKED[inside.condstore])), view)
         bodies = [item for item in items if isinstance(item, Body)]
         self._sections = [body for body in bodies if not body.in_header]
         self._choosers = {body: chooser_of(body) for body in self._sections}
         self._marks = not view.read_only and any(not body.peek for body in bodies)
+        told = dict.fromkeys(_TOLD_OF_MARKED[inside.condstore]) if self._marks else {}
+        self._marked_form = Form(list(items | told), view) if told else self._form
         self._needs_rows = self._form.needs_rows or self._marks
         self._want = self._form.want
         if any(body.path or body.part is not Part.WHOLE for body in self._sections):
@@ -94,7 +95,8 @@ class _Fetching:
         for start in range(0, len(uids), _LOOKED_AT):
             details = await self._details(uids[start : start + _LOOKED_AT])
             found += await (self._with_bytes(details) if self._sections else self._without(details))
-            await asyncio.sleep(0)  # many messages, and others have questions too
+            if start + _LOOKED_AT < len(uids):
+                await asyncio.sleep(0)  # many messages, and others have questions too
         return found == len(uids)
 
     async def _learn(self, messages: int) -> None:
