@@ -231,9 +231,9 @@ def main() -> None:
         print(f"{'median *':>24} {statistics.median(goal):31.2f}")
         print(f"{'worst *':>24} {max(goal):31.2f}")
         scale = scaled(place, client, options.scale, options.rounds) if options.scale else None
-    if options.json:
-        rows = [each._asdict() | {"ratio": each.ratio} for each in times]
-        options.json.write_text(json.dumps({"messages": options.messages, "rows": rows, "scale": scale}, indent=1))
+        if options.json:
+            rows = [each._asdict() | {"ratio": each.ratio} for each in times]
+            options.json.write_text(json.dumps({"messages": options.messages, "rows": rows, "scale": scale}, indent=1))
 
 
 if __name__ == "__main__":
