@@ -19,6 +19,7 @@ PARTS = {
     "gateway.commands.share",
     "gateway.commands.sieve",
     "gateway.commands.sign_in",
+    "gateway.commands.collect",
     "gateway.commands.store",
     "gateway.commands.tour",
 }

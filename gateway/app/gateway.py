@@ -108,6 +108,7 @@ async def serving(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         ports = Ports(settings.listen)
         last_to_first.callback(ports.close)
         last_to_first.push_async_callback(parts.client.close, CLIENT_SECONDS)
+        last_to_first.push_async_callback(_finish, parts.collecting.stop, LAST_WRITES_SECONDS)
         last_to_first.push_async_callback(_finish, parts.ticks.stop, LAST_WRITES_SECONDS)
         parts.begin()
         last_to_first.push_async_callback(_finish, parts.filler.stop, LAST_WRITES_SECONDS)

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from config.settings import Settings
 from gateway.app import registers, terms
+from gateway.app.collecting import collecting
 from gateway.app.keepers import Keepers
 from gateway.app.ports import Ports
 from gateway.app.stores import stores
@@ -83,6 +84,7 @@ PEOPLE_LOOKED_AT = timedelta(seconds=0.5)
 JOURNAL_WRITTEN = timedelta(seconds=1)
 DIARY_WRITTEN = timedelta(seconds=5)
 DEADLINES_LOOKED_AT = timedelta(seconds=30)
+COLLECTIONS_LOOKED_AT = timedelta(seconds=15)
 
 
 class Parts:
@@ -129,6 +131,7 @@ class Parts:
         self._make_flows()
         self._make_relay()
         self._make_handing_over()
+        self.collecting = collecting(settings, storage, self.clock, self.ids, self.alarms, owner)
         self._make_servers()
         self._make_ticks()
 
@@ -341,6 +344,7 @@ class Parts:
         self.ticks.every(DIARY_WRITTEN, self.diary.write, "diary")
         self.ticks.every(JOURNAL_WRITTEN, self.journal.write, "journal")
         self.ticks.every(DEADLINES_LOOKED_AT, self.expire, "deadlines")
+        self.ticks.every(COLLECTIONS_LOOKED_AT, self.collecting.look, "collections")
         if self.screen is not None:
             self.ticks.every(SCANNER_LOOKED_AT, self.screen.look, "scanner")
         if self.clock_watch is not None:

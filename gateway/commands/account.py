@@ -8,6 +8,7 @@ import typer
 from sqlalchemy import Connection
 
 from gateway.commands.box import notice, quota, receipts, usage_
+from gateway.commands.collect import collect
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
 from gateway.commands.domain import opened, refuse, shown
 from gateway.commands.journal import journal, note
@@ -38,6 +39,7 @@ app.command()(receipts)
 app.command()(notice)
 app.add_typer(rule, name="rule")
 app.command("store")(account_store)
+app.command()(collect)
 app.add_typer(share, name="share")
 app.command()(journal)
 app.add_typer(sieve, name="sieve")

@@ -14,17 +14,18 @@ import typer
 from config.settings import Settings
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
 from gateway.commands.domain import opened, refuse, shown
+from gateway.commands.names import endpoint
 from gateway.commands.sign_in import known
 from gateway.drivers.imap_client import ImapAccount, ImapRefused, signed_in
 from gateway.drivers.sources import RandomIds
 from gateway.flows.bring import Bringing, Report, Step
 from gateway.flows.judging import VALID, judge_with
+from gateway.storage import stores
 from gateway.storage.engine import Storage
 from receipts.errors import TemporaryError
 
 __all__ = ["bring"]
 
-IMAPS = 993
 STOPPED = 2  # exit codes
 SUSPICIOUS = 3
 MOST_NAMED = 50
@@ -49,9 +50,10 @@ def bring(
     The password there is asked for, or read from standard input. May be stopped at any time and run again: nothing is
     copied twice. Leaves with 3 if a certified message did not verify, 2 if the run could not be finished.
     """
-    host, port = _endpoint(imap)
+    host, port = endpoint(imap)
     with opened(config) as (settings, storage):
         account = storage.read_now(lambda connection: known(connection, address))
+        storage.read_now(lambda connection: stores.refuse_if_elsewhere(connection, account.mailbox_id))
         remote = ImapAccount(
             host=host,
             port=port,
@@ -111,13 +113,6 @@ def _print(report: Report) -> None:
             typer.echo(shown(f"{title}: {line}"))
         if len(lines) > MOST_NAMED:
             typer.echo(f"{title}: and {len(lines) - MOST_NAMED} more")
-
-
-def _endpoint(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":") if text.count(":") == 1 else (text, "", "")
-    if not host or (colon and not port.isdigit()):
-        raise refuse(f"{text}: is no HOST or HOST:PORT")
-    return host, int(port) if port else IMAPS
 
 
 def _context(ca_file: Path | None) -> ssl.SSLContext:

@@ -4,7 +4,9 @@ import typer
 
 from receipts.identifiers import is_smtp_address, to_a_labels, to_u_labels
 
-__all__ = ["displayed", "given_address", "given_domain", "refuse"]
+__all__ = ["displayed", "endpoint", "given_address", "given_domain", "refuse"]
+
+IMAPS = 993
 
 REFUSED = 1  # exit code
 
@@ -39,3 +41,11 @@ def refuse(reason: str) -> typer.Exit:
     """Say why something is not done."""
     typer.echo(reason, err=True)
     return typer.Exit(REFUSED)
+
+
+def endpoint(text: str) -> tuple[str, int]:
+    """Host and port; that of IMAP over TLS if none is named."""
+    host, colon, port = text.rpartition(":") if text.count(":") == 1 else (text, "", "")
+    if not host or (colon and not port.isdigit()):
+        raise refuse(f"{text}: is no HOST or HOST:PORT")
+    return host, int(port) if port else IMAPS

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, select, update
 from gateway.storage.accounts import AccountRefused, BoxKind
 from gateway.storage.tables import domains, handovers, mailboxes
 
-__all__ = ["bind_boxes", "bind_domain", "boxes_of_domain", "store_of_box", "store_of_domain"]
+__all__ = ["bind_boxes", "bind_domain", "boxes_of_domain", "refuse_if_elsewhere", "store_of_box", "store_of_domain"]
 
 
 def store_of_domain(connection: Connection, domain: str) -> str | None:
@@ -22,6 +22,12 @@ def store_of_domain(connection: Connection, domain: str) -> str | None:
 def store_of_box(connection: Connection, mailbox_id: int) -> str | None:
     found: str | None = connection.execute(select(mailboxes.c.store).where(mailboxes.c.id == mailbox_id)).scalar_one()
     return found
+
+
+def refuse_if_elsewhere(connection: Connection, mailbox_id: int) -> None:
+    """Raise AccountRefused if another server keeps a mailbox: nobody would see what is put into it here."""
+    if (store := store_of_box(connection, mailbox_id)) is not None:
+        raise AccountRefused(f"the box is kept by {store}; what is put into it here, nobody would see")
 
 
 def boxes_of_domain(connection: Connection, domain: str) -> list[int]:

@@ -6,6 +6,7 @@ Instants are microseconds of UTC (``values``). A change here goes with a step in
 from gateway.storage.tables.access import account_terms, last_sign_ins, sign_in_places
 from gateway.storage.tables.boxes import mailbox_days, rules, sent_appends
 from gateway.storage.tables.certified import certified_messages, certified_recipients, submissions
+from gateway.storage.tables.collections import collections
 from gateway.storage.tables.columns import metadata
 from gateway.storage.tables.details import detail_fill, message_details, message_forms, message_words
 from gateway.storage.tables.digests import digests
@@ -38,6 +39,7 @@ __all__ = [
     "certified_messages",
     "certified_recipients",
     "chunk_sets",
+    "collections",
     "content_chunks",
     "contents",
     "detail_fill",
