@@ -13,6 +13,7 @@ __all__ = ["Marionette", "ScriptFailed"]
 
 COMMAND, ANSWER = 0, 1
 PROTOCOL = 3
+GRACE_SECONDS = 30  # for the program to say itself that a script took too long
 
 
 class ScriptFailed(AssertionError):
@@ -23,7 +24,7 @@ class Marionette:
     """A session in the program's own windows, where its scripts may do whatever it may itself."""
 
     def __init__(self, port: int, *, seconds: float) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=seconds)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=seconds + GRACE_SECONDS)
         self._stream = self._socket.makefile("rb")
         self._last = 0
         if (spoken := self._read()["marionetteProtocol"]) != PROTOCOL:

@@ -74,16 +74,20 @@ def ceralacca(folder: Path) -> Iterator[Place]:
 
 
 @contextmanager
-def dovecot(folder: Path, tls: throwaway.Throwaway | None = None) -> Iterator[Place]:
-    """A Dovecot of its own, with plain files for users and mail, and a certificate if none is given."""
+def dovecot(folder: Path, tls: throwaway.Throwaway | None = None, *, mail: str = "sdbox:~/sdbox") -> Iterator[Place]:
+    """A Dovecot of its own, with plain files for users and mail, and a certificate if none is given.
+
+    Args:
+        mail: form and place of the mail of a user, whose home is ``folder``/mail/USER.
+    """
     server = program("dovecot")
     if " 2.4" in told([server, "--version"], prefix=" "):
         pytest.skip("Dovecot 2.4 wants another configuration")  # of Debian 13
     folder.chmod(0o755)
     owner = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     tls = tls or throwaway.make(folder)
-    (mail := folder / "mail").mkdir()
-    shutil.chown(mail, owner)
+    (homes := folder / "mail").mkdir()
+    shutil.chown(homes, owner)
     users = [f"box{number}@dovecot.example" for number in range(BOXES)]
     (folder / "users").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}\n" for user in users))
     ports = FreePorts(set(), None)
@@ -92,7 +96,7 @@ def dovecot(folder: Path, tls: throwaway.Throwaway | None = None) -> Iterator[Pl
     finally:
         ports.release()
     config = folder / "dovecot.conf"
-    config.write_text(_configuration(folder, owner, tls, port, pop3s))
+    config.write_text(_configuration(folder, owner, tls, port, pop3s, mail))
     process = subprocess.Popen([server, "-F", "-c", str(config)], stderr=(folder / "errors").open("wb"))
     try:
         until(lambda: _answers(port, process, folder) and _answers(pop3s, process, folder), "Dovecot")
@@ -127,7 +131,7 @@ def _answers(port: int, process: "subprocess.Popen[bytes]", folder: Path) -> boo
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _configuration(folder: Path, owner: str, tls: throwaway.Throwaway, port: int, pop3s: int) -> str:
+def _configuration(folder: Path, owner: str, tls: throwaway.Throwaway, port: int, pop3s: int, mail: str) -> str:
     as_owner = (
         ""
         if os.geteuid() == 0
@@ -146,7 +150,7 @@ protocols = imap pop3
 listen = 127.0.0.1
 {as_owner}
 first_valid_uid = 1
-mail_location = sdbox:~/sdbox
+mail_location = {mail}
 mail_max_userip_connections = 100
 ssl = yes
 ssl_cert = <{tls.certificate}

@@ -107,7 +107,7 @@ const acts = {
 
   // A tag, as "Settings, General, Tags, New" makes it: its key is its name in small letters.
   tag(name, colour) {
-    MailServices.tags.addTag(name, colour, "");
+    MailServices.tags.addTag(name, colour, "z"); // behind the usual ones, which have their numbers
   },
 
   // --- folders -----------------------------------------------------------------------------------------------------
@@ -269,6 +269,13 @@ const acts = {
     const controller = acts.panes.commandController;
     await acts.until(() => controller.isCommandEnabled(name, ...folder));
     await controller.doCommand(name, ...folder);
+  },
+
+  // Moves and deletions are done here first, and on the server a moment later. Thunderbird loses one that comes while
+  // another is on its way there: wait until none is.
+  async settle(address, path) {
+    const folder = await acts.folder(address, path);
+    return acts.until(() => !folder.getFlag(Ci.nsMsgFolderFlags.OfflineEvents));
   },
 
   // --- folders of one's own ----------------------------------------------------------------------------------------

@@ -12,11 +12,12 @@ from typing import Any
 from gateway.lab.ports import FreePorts
 from tests.clients.marionette import Marionette, ScriptFailed
 from tests.clients.places import program, told
+from tests.lab.labs import Lab
 from tests.lab.waiting import until
 
-__all__ = ["SECONDS", "Thunderbird", "thunderbird"]
+__all__ = ["SECONDS", "Thunderbird", "set_up", "thunderbird"]
 
-SECONDS = 90
+SECONDS = 120
 """For every wait: the first start on a slow machine takes its time."""
 ACTS = Path(__file__).with_name("thunderbird.js")
 SETTINGS: Mapping[str, bool | int | str] = {
@@ -62,6 +63,8 @@ SETTINGS: Mapping[str, bool | int | str] = {
     "mail.spotlight.firstRunDone": True,
     "mail.winsearch.firstRunDone": True,
     "mail.spellcheck.inline": False,
+    "mail.server.default.max_cached_connections": 12,  # of 5, others take the one that waits for receipts
+    "mail.server.default.spamLevel": 0,  # it learns, and would mark what nobody marked
     "mail.chat.enabled": False,
     "mail.minimizeToTray": False,
     "mailnews.start_page.enabled": False,
@@ -108,7 +111,7 @@ class Thunderbird:
 
 
 @contextmanager
-def thunderbird(folder: Path, ca_file: Path, settings: Mapping[str, bool | int | str]) -> Iterator[Thunderbird]:
+def thunderbird(folder: Path, ca_file: Path) -> Iterator[Thunderbird]:
     """Thunderbird with nothing in its profile but an authority that it trusts."""
     binary = program("thunderbird")
     profile = _profile(folder, ca_file)
@@ -117,7 +120,7 @@ def thunderbird(folder: Path, ca_file: Path, settings: Mapping[str, bool | int |
         port = ports.take()
     finally:
         ports.release()
-    lines = {**SETTINGS, **settings, "marionette.port": port}
+    lines = {**SETTINGS, "marionette.port": port}
     (profile / "user.js").write_text(
         "".join(f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in lines.items())
     )
@@ -146,6 +149,23 @@ def thunderbird(folder: Path, ca_file: Path, settings: Mapping[str, bool | int |
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # its content processes too
             process.wait()
+
+
+def set_up(lab: Lab, program: Thunderbird, address: str, password: str, name: str) -> str:
+    """Set a box up with the assistant; what it found by itself."""
+    domain = address.rpartition("@")[2]
+    https = lab.provider(domain)["ports"]["https"]
+    program.prefer("mailnews.auto_config_url", f"https://localhost:{https}/v1.1/")
+    program.hubOpen(name, address)
+    program.picture(f"address-{domain}")
+    found: str = program.hubFound()["text"]
+    program.picture(f"found-{domain}")
+    program.hubPassword(password)
+    program.picture(f"password-{domain}")
+    program.hubDone()
+    program.picture(f"done-{domain}")
+    program.hubClose()
+    return found
 
 
 def _connected(process: "subprocess.Popen[bytes]", port: int, folder: Path) -> Marionette | None:
