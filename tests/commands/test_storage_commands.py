@@ -377,20 +377,20 @@ def test_the_register_is_verified(ceralacca: Run, message: Storage) -> None:
 
 
 def test_how_programs_sign_in_is_said_and_set(ceralacca: Run, opened: Callable[[], Storage]) -> None:
-    assert ceralacca("account", "access", "anna@alfa.example").output == "protocols: imap, pop3, smtp\npasswords: any\n"
+    assert ceralacca("account", "access", "anna@alfa.example").output == "protocols: imap, pop3, smtp, sieve\npasswords: any\n"
     assert ceralacca("account", "device", "anna@alfa.example", "telephone").exit_code == 0
     set_ = ceralacca("account", "access", "anna@alfa.example", "--protocols", "IMAP, smtp", "--devices-only")
     assert set_.output == "protocols: imap, smtp\npasswords: of devices only\n"
     assert ceralacca("account", "access", "anna@alfa.example").output == set_.output
     back = ceralacca("account", "access", "anna@alfa.example", "--protocols", "all", "--any-password")
-    assert back.output == "protocols: imap, pop3, smtp\npasswords: any\n"
+    assert back.output == "protocols: imap, pop3, smtp, sieve\npasswords: any\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("--protocols", "telnet"), "'telnet': a protocol is imap, pop3, smtp; or all"),
-        (("--protocols", ""), "'': a protocol is imap, pop3, smtp; or all"),
+        (("--protocols", "telnet"), "'telnet': a protocol is imap, pop3, smtp, sieve; or all"),
+        (("--protocols", ""), "'': a protocol is imap, pop3, smtp, sieve; or all"),
         (("--devices-only",), "anna@alfa.example has no device password yet; `ceralacca account device` makes one"),
     ],
 )
