@@ -377,7 +377,8 @@ def test_the_register_is_verified(ceralacca: Run, message: Storage) -> None:
 
 
 def test_how_programs_sign_in_is_said_and_set(ceralacca: Run, opened: Callable[[], Storage]) -> None:
-    assert ceralacca("account", "access", "anna@alfa.example").output == "protocols: imap, pop3, smtp, sieve\npasswords: any\n"
+    shown = ceralacca("account", "access", "anna@alfa.example").output
+    assert shown == "protocols: imap, pop3, smtp, sieve\npasswords: any\n"
     assert ceralacca("account", "device", "anna@alfa.example", "telephone").exit_code == 0
     set_ = ceralacca("account", "access", "anna@alfa.example", "--protocols", "IMAP, smtp", "--devices-only")
     assert set_.output == "protocols: imap, smtp\npasswords: of devices only\n"
