@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from tests import postgresql, scanner
 __all__: list[str] = []
 
 WITH_LABS = ("tests/clients/", "tests/lab/", "tests/foreign/", "tests/hostile/", "tests/reliability/")
+
+# Programs that a shell starts in the background are deaf to Ctrl-C, and so are their children. Ours are told it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("tests", deadline=None)  # a busy machine is no failure
 settings.load_profile("tests")

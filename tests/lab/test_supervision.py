@@ -154,11 +154,11 @@ def test_a_folder_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
 
 def test_ports_are_those_asked_for_or_the_lab_says_who_has_them(lab: Lab, tmp_path: Path) -> None:
     folder = tmp_path / "lab"
-    first = next(port for port in range(14_000, 19_000, 10) if all(map(is_free, range(port, port + 9))))
+    first = next(port for port in range(14_000, 19_000, 10) if all(map(is_free, range(port, port + 10))))
     with running(folder, "--providers", "1", "--accounts", "1", "--first-port", str(first)) as asked:
         ports = asked.provider("alfa.example")["ports"]
         used = sorted([asked.description["ordinary"]["smtp"], *(port for port in ports.values() if port)])
-        assert used == list(range(first, first + 9))
+        assert used == list(range(first, first + 10))
     with socket.create_server(("127.0.0.1", ports["pop3s"])):
         said = refusal(folder)
     assert said.startswith(f"ceralacca lab: Alfa PEC: its port {ports['pop3s']} is taken by another program;")
