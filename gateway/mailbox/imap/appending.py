@@ -7,8 +7,9 @@ from gateway.mailbox.connection import TooSlow
 from gateway.mailbox.imap import names, replies
 from gateway.mailbox.imap.inside import Declined, Inside
 from gateway.mailbox.imap.intake import Intake
-from gateway.mailbox.imap.reader import Incoming, drain
+from gateway.mailbox.imap.reader import Incoming
 from gateway.mailbox.imap.tokens import Malformed
+from gateway.mailbox.literals import drain
 from gateway.points.boxes import Addition, BoxRefused, Why
 from receipts.octets import Octets
 
@@ -31,7 +32,8 @@ async def append(inside: Inside, incoming: Incoming, *, may: bool = True) -> str
     refusal = await _refusal(inside, incoming) if may else replies.REFUSED_BY_BOX[Why.NO_PERMISSION]
     if refusal is not None:
         if not incoming.waits:
-            await drain(inside.connection, inside.limits, incoming.size, inside.limits.message_bytes * _DRAINED)
+            most = inside.limits.message_bytes * _DRAINED
+            await drain(inside.connection, incoming.size, inside.limits.idle_seconds, most=most)
             await _end(inside, incoming)
         raise Declined(refusal)
     if incoming.waits:

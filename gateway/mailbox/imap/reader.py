@@ -4,13 +4,14 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.mailbox.connection import Connection, LineTooLong
+from gateway.mailbox.connection import Connection
 from gateway.mailbox.imap import replies
 from gateway.mailbox.imap.commands import Append
 from gateway.mailbox.imap.grammar import append_head
 from gateway.mailbox.imap.limits import ImapLimits
+from gateway.mailbox.literals import drain, literal
 
-__all__ = ["Incoming", "LiteralRefused", "drain", "request"]
+__all__ = ["Incoming", "LiteralRefused", "request"]
 
 _LITERAL: Final = re.compile(rb"(~?)\{([0-9]{1,20})(\+?)\}\Z")
 _TAG: Final = re.compile(rb"[\x21-\x7e]{1,100}")
@@ -63,27 +64,11 @@ async def request(
         text += line
         if len(text) + size > most:
             if not waits:
-                await drain(connection, limits, size, most * _DRAINED)
+                await drain(connection, size, limits.idle_seconds, most=most * _DRAINED)
                 await connection.line(most, seconds)
             tag = _TAG.match(text)
             raise LiteralRefused(tag[0] if tag else b"*")
         if waits:
             connection.write(replies.READY_FOR_LITERAL)
             await connection.flush(limits.bytes_per_second)
-        text = b"".join((text, b"\r\n", await _literal(connection, size, seconds)))
-
-
-async def drain(connection: Connection, limits: ImapLimits, size: int, most: int) -> None:
-    """Read a literal for nothing. Raises LineTooLong if there is more of it than ``most`` bytes."""
-    if size > most:
-        raise LineTooLong
-    while size:
-        size -= len(await connection.octets(size, limits.idle_seconds))
-
-
-async def _literal(connection: Connection, size: int, seconds: float) -> bytes:
-    pieces: list[bytes] = []
-    while size:
-        pieces.append(await connection.octets(size, seconds))
-        size -= len(pieces[-1])
-    return b"".join(pieces)
+        text = b"".join((text, b"\r\n", await literal(connection, size, seconds)))

@@ -1,6 +1,7 @@
 """From lines and literals to one whole command (RFC 5804 section 4)."""
 
-from gateway.mailbox.connection import Connection, LineTooLong
+from gateway.mailbox.connection import Connection
+from gateway.mailbox.literals import drain, literal
 from gateway.mailbox.managesieve.grammar import LITERAL
 from gateway.mailbox.managesieve.limits import SieveLimits
 
@@ -32,23 +33,7 @@ async def request(connection: Connection, limits: SieveLimits, *, most: int, sec
         size = int(found[1])
         text += line
         if len(text) + size >= most:
-            await _drain(connection, limits, size)
+            await drain(connection, size, limits.idle_seconds, most=limits.drained_bytes)
+            await connection.line(limits.stranger_bytes, limits.idle_seconds)  # what stands behind it
             raise LiteralRefused
-        text = b"".join((text, b"\r\n", await _literal(connection, size, seconds)))
-
-
-async def _drain(connection: Connection, limits: SieveLimits, size: int) -> None:
-    """Read a literal and what stands behind it for nothing."""
-    if size > limits.drained_bytes:
-        raise LineTooLong
-    while size:
-        size -= len(await connection.octets(size, limits.idle_seconds))
-    await connection.line(limits.stranger_bytes, limits.idle_seconds)
-
-
-async def _literal(connection: Connection, size: int, seconds: float) -> bytes:
-    pieces: list[bytes] = []
-    while size:
-        pieces.append(await connection.octets(size, seconds))
-        size -= len(pieces[-1])
-    return b"".join(pieces)
+        text = b"".join((text, b"\r\n", await literal(connection, size, seconds)))
