@@ -49,6 +49,8 @@ from gateway.flows.signin import SignIn
 from gateway.flows.submit import SubmitFlow
 from gateway.flows.upkeep import Upkeep
 from gateway.mailbox.imap.server import ImapServer
+from gateway.mailbox.limits import MailboxLimits
+from gateway.mailbox.managesieve.limits import SieveLimits
 from gateway.mailbox.managesieve.server import SieveServer
 from gateway.mailbox.pop3 import Pop3Server
 from gateway.points.ordinary import Ordinary
@@ -295,7 +297,7 @@ class Parts:
             sign_in=self.sign_in.through(Protocol.POP3),
             maildrops=WatchedMaildrops(self.storage, Maildrops(self.storage), self.journal, self.clock),
             tls=self.tls.context,
-            limits=terms.mailbox_limits(self.settings),
+            limits=terms.mailbox_limits(self.settings, MailboxLimits),
             live=self.live,
         )
         self.imap = ImapServer(
@@ -309,7 +311,7 @@ class Parts:
             sign_in=self.sign_in.through(Protocol.SIEVE),
             scripts=Scripts(self.storage, self.clock),
             tls=self.tls.context,
-            limits=terms.sieve_limits(self.settings),
+            limits=terms.mailbox_limits(self.settings, SieveLimits),
             live=self.live,
         )
         setup = setup_pages(

@@ -2,7 +2,7 @@
 
 from datetime import time, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import make_url
@@ -40,7 +40,6 @@ from gateway.flows.submit import SubmitSettings
 from gateway.flows.upkeep import UpkeepSettings
 from gateway.mailbox.imap.limits import ImapLimits
 from gateway.mailbox.limits import MailboxLimits
-from gateway.mailbox.managesieve.limits import SieveLimits
 from gateway.points.box import Capacity
 from gateway.points.ordinary import Ordinary
 from gateway.points.relay import Pauses
@@ -83,6 +82,8 @@ __all__ = [
 
 
 HTTPS = 443
+
+L = TypeVar("L", bound=MailboxLimits)
 
 
 def signer(settings: Settings) -> Signer:
@@ -329,20 +330,10 @@ def upkeep(settings: Settings) -> UpkeepSettings:
     return UpkeepSettings(expunged=timedelta(days=kept.expunged_days), journal=timedelta(days=kept.journal_days))
 
 
-def mailbox_limits(settings: Settings) -> MailboxLimits:
+def mailbox_limits(settings: Settings, form: type[L]) -> L:
+    """Of POP3 and ManageSieve, whose sessions are short; the rest of a form is as it is by default."""
     limits = settings.limits
-    return MailboxLimits(
-        max_connections=limits.max_connections,
-        max_connections_per_address=limits.max_connections_per_address,
-        max_unauthenticated=limits.max_unauthenticated_connections,
-        max_bad_commands=limits.max_bad_commands,
-        session_seconds=limits.session_seconds,
-    )
-
-
-def sieve_limits(settings: Settings) -> SieveLimits:
-    limits = settings.limits
-    return SieveLimits(
+    return form(
         max_connections=limits.max_connections,
         max_connections_per_address=limits.max_connections_per_address,
         max_unauthenticated=limits.max_unauthenticated_connections,
