@@ -167,8 +167,7 @@ def questions(messages: int) -> list[Question]:
 def places() -> Iterator[tuple[Place, Place]]:
     with contextlib.ExitStack() as stack:
         ours = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ceralacca-bench-")))
-        theirs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ceralacca-dovecot-")))
-        yield stack.enter_context(ceralacca(ours)), stack.enter_context(dovecot(theirs))
+        yield stack.enter_context(ceralacca(ours)), stack.enter_context(dovecot())
 
 
 def filled(place: Place, messages: int) -> Client:

@@ -5,21 +5,23 @@ import pwd
 import shutil
 import socket
 import subprocess
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from gateway.lab.ports import FreePorts
 from tests import throwaway
+from tests.lab.waiting import until
 
 __all__ = ["MASTER", "PASSWORD", "Dovecot", "available", "require", "running"]
 
 PASSWORD = "corretto cavallo batteria"
 USERS = ("anna", "bruno")
+FOLDERS = ("Drafts", "Sent", "Trash")
 BINARY = shutil.which("dovecot") or "/usr/sbin/dovecot"
 
 MASTER = """\
@@ -43,7 +45,7 @@ default_internal_user = {internal}
 default_internal_group = {internal_group}
 default_login_user = {login}
 first_valid_uid = 1
-mail_location = sdbox:~/sdbox
+mail_location = {location}
 ssl = required
 ssl_cert = <{certificate}
 ssl_key = <{key}
@@ -60,18 +62,7 @@ userdb {{
 namespace inbox {{
   inbox = yes
   separator = /
-  mailbox Drafts {{
-    special_use = \\Drafts
-    auto = subscribe
-  }}
-  mailbox Sent {{
-    special_use = \\Sent
-    auto = subscribe
-  }}
-  mailbox Trash {{
-    special_use = \\Trash
-    auto = subscribe
-  }}
+{folders}
 }}
 service anvil {{
   chroot =
@@ -123,51 +114,73 @@ def require() -> None:
 
 @dataclass(frozen=True)
 class Dovecot:
-    """A running one. Its users are ``anna`` and ``bruno``."""
+    """A running one."""
 
     host: str
     imaps: int
     pop3s: int
     tls: throwaway.Throwaway
+    mail: Path  # the folder with a home for each user; ``owner`` reads and writes there
+    owner: str
 
 
 @contextmanager
-def running(extra: str = "") -> Iterator[Dovecot]:
-    """A Dovecot until the end of the block; ``extra`` are further lines of its configuration, with {folder} in them."""
-    folder = Path(tempfile.mkdtemp(prefix="dovecot-", dir="/tmp"))  # its users must be able to enter
-    folder.chmod(0o755)
-    for name in ("run", "state", "mail"):
-        (folder / name).mkdir()
-    tls = throwaway.make(folder)
-    (folder / "users").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}\n" for user in USERS))
-    (folder / "users").chmod(0o644)
-    imaps, pop3s = _free_ports(2)
-    configuration = folder / "dovecot.conf"
-    configuration.write_text(
-        CONFIGURATION.format(
-            folder=folder,
-            name=folder.name,
-            certificate=tls.certificate,
-            key=tls.key,
-            imaps=imaps,
-            pop3s=pop3s,
-            **_users(),
+def running(
+    extra: str = "",
+    *,
+    users: Sequence[str] = USERS,
+    folders: Sequence[str] = FOLDERS,
+    location: str = "sdbox:~/sdbox",
+    tls: throwaway.Throwaway | None = None,
+) -> Iterator[Dovecot]:
+    """A Dovecot until the end of the block.
+
+    Args:
+        extra: further lines of its configuration, with {folder} in them.
+        folders: those with a special use of that name, which every user has from the start.
+        location: form and place of the mail of a user, whose home is named before the "@".
+        tls: its certificate; without it, one that is its own authority.
+    """
+    with TemporaryDirectory(prefix="dovecot-", dir="/tmp", ignore_cleanup_errors=True) as name:
+        folder, owners = Path(name), _owners()
+        folder.chmod(0o755)  # its users must be able to enter
+        for part in ("run", "state", "mail"):
+            (folder / part).mkdir()
+        if os.geteuid() == 0:
+            shutil.chown(folder / "mail", owners["mail"])
+        tls = tls or throwaway.make(folder)
+        (folder / "users").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}\n" for user in users))
+        (folder / "users").chmod(0o644)
+        imaps, pop3s = _free_ports(2)
+        configuration = folder / "dovecot.conf"
+        configuration.write_text(
+            CONFIGURATION.format(
+                folder=folder,
+                name=folder.name,
+                location=location,
+                folders="\n".join(map(_special, folders)),
+                certificate=tls.certificate,
+                key=tls.key,
+                imaps=imaps,
+                pop3s=pop3s,
+                **owners,
+            )
+            + extra.replace("{folder}", str(folder))
         )
-        + extra.replace("{folder}", str(folder))
-    )
-    if os.geteuid() == 0:
-        shutil.chown(folder / "mail", _users()["mail"])
-    process = subprocess.Popen([BINARY, "-F", "-c", configuration])
-    try:
-        _await_port(process, imaps)
-        yield Dovecot("localhost", imaps, pop3s, tls)
-    finally:
-        process.terminate()
-        process.wait(30)
-        shutil.rmtree(folder, ignore_errors=True)
+        process = subprocess.Popen([BINARY, "-F", "-c", configuration])
+        try:
+            until(lambda: all(_answers(port, process) for port in (imaps, pop3s)), "answer of Dovecot")
+            yield Dovecot("localhost", imaps, pop3s, tls, folder / "mail", owners["mail"])
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
-def _users() -> dict[str, str]:
+def _special(folder: str) -> str:
+    return f"  mailbox {folder} {{\n    special_use = \\{folder}\n    auto = subscribe\n  }}"
+
+
+def _owners() -> dict[str, str]:
     if os.geteuid() == 0:
         return {
             "internal": "dovecot",
@@ -188,9 +201,7 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _await_port(process: subprocess.Popen[bytes], port: int) -> None:
-    while process.poll() is None:
-        with closing(socket.socket()) as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-    raise RuntimeError(f"dovecot ended with {process.returncode}")
+def _answers(port: int, process: "subprocess.Popen[bytes]") -> bool:
+    assert process.poll() is None, f"dovecot ended with {process.returncode}"
+    with closing(socket.socket()) as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,8 +1,6 @@
 """One of each server for all programs, and an empty box in each for every test."""
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,8 +15,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.fixture(scope="session")
 def theirs() -> Iterator[Place]:
-    # Outside the folders of pytest, which are for their owner alone: Dovecot's processes are others.
-    with tempfile.TemporaryDirectory(prefix="ceralacca-dovecot-") as folder, dovecot(Path(folder)) as place:
+    with dovecot() as place:
         yield place
 
 

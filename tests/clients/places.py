@@ -2,10 +2,7 @@
 
 import imaplib
 import os
-import pwd
 import shutil
-import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from gateway.lab.ports import FreePorts
-from tests import throwaway
+from tests.dovecot import PASSWORD, Dovecot, require
+from tests.dovecot import running as running_dovecot
 from tests.lab.labs import running
-from tests.lab.waiting import until
+from tests.throwaway import Throwaway
 
 __all__ = ["Box", "Place", "ceralacca", "dovecot", "program", "told"]
 
 BOXES = 40
-PASSWORD = "una parola lunga"
+FOLDERS = ("Sent", "Drafts", "Trash", "Junk", "Archive")
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class Box:
 
     def imap(self) -> imaplib.IMAP4_SSL:
         """A session that is signed in; its answers may be long."""
-        context = throwaway.Throwaway(self.ca_file, self.ca_file).client()
+        context = Throwaway(self.ca_file, self.ca_file).client()
         session = imaplib.IMAP4_SSL("localhost", self.imaps, ssl_context=context, timeout=60)
         session.login(self.user, self.password)
         return session
@@ -53,6 +50,7 @@ class Place:
     accounts: list[tuple[str, str]] = field(default_factory=list)
     pid: int = 0  # of our server
     pop3s: int = 0
+    dovecot: Dovecot | None = None
 
     def box(self) -> Box:
         user, password = self.accounts.pop()
@@ -74,36 +72,13 @@ def ceralacca(folder: Path) -> Iterator[Place]:
 
 
 @contextmanager
-def dovecot(folder: Path, tls: throwaway.Throwaway | None = None, *, mail: str = "sdbox:~/sdbox") -> Iterator[Place]:
-    """A Dovecot of its own, with plain files for users and mail, and a certificate if none is given.
-
-    Args:
-        mail: form and place of the mail of a user, whose home is ``folder``/mail/USER.
-    """
-    server = program("dovecot")
-    if " 2.4" in told([server, "--version"], prefix=" "):
-        pytest.skip("Dovecot 2.4 wants another configuration")  # of Debian 13
-    folder.chmod(0o755)
-    owner = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-    tls = tls or throwaway.make(folder)
-    (homes := folder / "mail").mkdir()
-    shutil.chown(homes, owner)
+def dovecot(tls: Throwaway | None = None, *, location: str = "sdbox:~/sdbox") -> Iterator[Place]:
+    """A Dovecot of its own; certificate and place of its mail as tests/dovecot.py has them."""
+    require()
     users = [f"box{number}@dovecot.example" for number in range(BOXES)]
-    (folder / "users").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}\n" for user in users))
-    ports = FreePorts(set(), None)
-    try:
-        port, pop3s = ports.take(), ports.take()
-    finally:
-        ports.release()
-    config = folder / "dovecot.conf"
-    config.write_text(_configuration(folder, owner, tls, port, pop3s, mail))
-    process = subprocess.Popen([server, "-F", "-c", str(config)], stderr=(folder / "errors").open("wb"))
-    try:
-        until(lambda: _answers(port, process, folder) and _answers(pop3s, process, folder), "Dovecot")
-        yield Place("dovecot", port, tls.certificate, [(user, PASSWORD) for user in users], pop3s=pop3s)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
+    with running_dovecot(users=users, folders=FOLDERS, location=location, tls=tls) as server:
+        accounts = [(user, PASSWORD) for user in users]
+        yield Place("dovecot", server.imaps, server.tls.certificate, accounts, pop3s=server.pop3s, dovecot=server)
 
 
 def program(name: str) -> str:
@@ -123,76 +98,3 @@ def told(command: list[str | Path], *, prefix: str = "", seconds: float = 120, h
     text = (done.stdout + done.stderr).decode("utf-8", "replace")
     assert done.returncode == 0, text
     return prefix + text
-
-
-def _answers(port: int, process: "subprocess.Popen[bytes]", folder: Path) -> bool:
-    assert process.poll() is None, (folder / "errors").read_text() + (folder / "log").read_text()
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _configuration(folder: Path, owner: str, tls: throwaway.Throwaway, port: int, pop3s: int, mail: str) -> str:
-    as_owner = (
-        ""
-        if os.geteuid() == 0
-        else "\n".join(f"default_{which} = {owner}" for which in ("internal_user", "internal_group", "login_user"))
-    )
-    uses = "\n".join(
-        f"  mailbox {name} {{\n    special_use = \\{name}\n    auto = subscribe\n  }}"
-        for name in ("Sent", "Drafts", "Trash", "Junk", "Archive")
-    )
-    return f"""
-base_dir = {folder}/run
-state_dir = {folder}/state
-log_path = {folder}/log
-instance_name = ceralacca-tests
-protocols = imap pop3
-listen = 127.0.0.1
-{as_owner}
-first_valid_uid = 1
-mail_location = {mail}
-mail_max_userip_connections = 100
-ssl = yes
-ssl_cert = <{tls.certificate}
-ssl_key = <{tls.key}
-auth_mechanisms = plain login
-passdb {{
-  driver = passwd-file
-  args = {folder}/users
-}}
-userdb {{
-  driver = static
-  args = uid={owner} gid={pwd.getpwnam(owner).pw_gid} home={folder}/mail/%n
-}}
-namespace inbox {{
-  inbox = yes
-  separator = /
-{uses}
-}}
-service anvil {{
-  chroot =
-}}
-service stats {{
-  chroot =
-}}
-service imap-login {{
-  chroot =
-  inet_listener imap {{
-    port = 0
-  }}
-  inet_listener imaps {{
-    port = {port}
-    ssl = yes
-  }}
-}}
-service pop3-login {{
-  chroot =
-  inet_listener pop3 {{
-    port = 0
-  }}
-  inet_listener pop3s {{
-    port = {pop3s}
-    ssl = yes
-  }}
-}}
-"""

@@ -3,11 +3,9 @@
 import hashlib
 import imaplib
 import os
-import pwd
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -156,16 +154,14 @@ def test_nothing_differs_after_a_life_in_thunderbird_and_a_move(lab: Lab, progra
     before = contents(box)
     tls = Throwaway(lab.folder / "tls.pem", lab.folder / "tls.key.pem")
     new = created(lab, NEW)
-    with (
-        tempfile.TemporaryDirectory(prefix="ceralacca-dovecot-") as folder,
-        dovecot(Path(folder), tls, mail="maildir:~/Maildir") as place,
-    ):
+    with dovecot(tls, location="maildir:~/Maildir") as place:
         # What was exported is all there is: a Dovecot shows the files, and the other provider fetches from it.
         between = replace(place.box(), ca_file=box.ca_file)
-        files = Path(folder) / "mail" / between.user.partition("@")[0] / "Maildir"
+        assert place.dovecot is not None
+        files = place.dovecot.mail / between.user.partition("@")[0] / "Maildir"
         files.parent.mkdir()
         command(lab, "alfa.example", "export", OLD, "--to", str(files))
-        given_to_dovecot(files.parent)
+        given(files.parent, place.dovecot.owner)
         where = ("--imap", f"localhost:{between.imaps}", "--user", between.user, "--ca-file", str(box.ca_file))
         told = command(lab, "beta.example", "import", NEW, *where, given=between.password)
     assert "certified messages, valid: 5" in told
@@ -176,8 +172,8 @@ def test_nothing_differs_after_a_life_in_thunderbird_and_a_move(lab: Lab, progra
     assert [row["keywords"] for row in program.sees("Ordine")] == [["$accepted", "$certified", "$delivered"]]
 
 
-def given_to_dovecot(folder: Path) -> None:
-    """Its processes are those of another user where the tests run as root."""
+def given(folder: Path, owner: str) -> None:
+    """Dovecot's processes are those of another user where the tests run as root."""
     if os.geteuid() == 0:
         for file in [folder, *folder.rglob("*")]:
-            shutil.chown(file, "nobody", pwd.getpwnam("nobody").pw_gid)
+            shutil.chown(file, owner)

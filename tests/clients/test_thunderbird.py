@@ -1,7 +1,6 @@
 """Thunderbird, as a person uses it: from an address and a password to certified mail and its receipts."""
 
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -119,7 +118,7 @@ LETTERS = ("uno", "due", "tre", "quattro", "cinque", "sei", "sette")
 def dovecot_of_the_lab(desk: Desk) -> Iterator[Place]:
     """Thunderbird takes no certificate that is its own authority: it has that of the lab's servers."""
     tls = Throwaway(desk.lab.folder / "tls.pem", desk.lab.folder / "tls.key.pem")
-    with tempfile.TemporaryDirectory(prefix="ceralacca-dovecot-") as folder, dovecot(Path(folder), tls) as place:
+    with dovecot(tls) as place:
         yield place
 
 
