@@ -19,9 +19,6 @@ __all__ = ["Durability", "connecting", "durability", "engines", "is_passing", "i
 BUSY_MILLISECONDS: Final = 10_000
 READER_CACHE_KIB: Final = 4_000
 WRITER_CACHE_KIB: Final = 16_000
-MAPPED_BYTES: Final = 256 * 1024 * 1024
-"""Of the database file, which readers see in the system's own cache: what lists and searches folders reads some
-thousand pages, and copying each costs more than looking at it."""
 LOCK_MILLISECONDS: Final = 5_000
 STATEMENT_MILLISECONDS: Final = 60_000
 PATIENCE: Final = {
@@ -92,7 +89,6 @@ def _prepare_sqlite(raw: sqlite3.Connection, *, read_only: bool) -> None:
     raw.execute("PRAGMA temp_store = MEMORY")
     if read_only:
         raw.execute("PRAGMA query_only = ON")
-        raw.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
     else:
         raw.execute("PRAGMA wal_autocheckpoint = 4000")
     found = Durability(_sqlite_settings(raw))
