@@ -13,6 +13,7 @@ from gateway.flows.effects import Lease
 from gateway.storage import handovers
 from gateway.storage.engine import Storage
 from gateway.storage.handovers import Box, Handover
+from gateway.workers.finishing import finish
 from receipts.errors import TemporaryError
 
 __all__ = ["HandingOver"]
@@ -63,11 +64,7 @@ class HandingOver:
             return
         self._poller.cancel()
         await asyncio.gather(self._poller, return_exceptions=True)
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=grace.total_seconds())
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await finish(self._tasks, grace)
         try:
             await self._storage.write(lambda connection: handovers.release_owner(connection, self._lease.owner))
         except TemporaryError as error:

@@ -19,6 +19,7 @@ from gateway.flows.relay import Consignment
 from gateway.storage import outbox
 from gateway.storage.engine import Storage
 from gateway.storage.outbox import OutboxRow
+from gateway.workers.finishing import finish
 from receipts.errors import TemporaryError
 from receipts.octets import Octets
 
@@ -110,11 +111,7 @@ class RelayWorker:
             await asyncio.gather(self._poller, return_exceptions=True)
         for lane in self._lanes.values():
             lane.waiting.clear()
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=grace.total_seconds())
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await finish(self._tasks, grace)
         try:
             await self._storage.write(lambda connection: outbox.release_owner(connection, self._lease.owner))
         except TemporaryError as error:
