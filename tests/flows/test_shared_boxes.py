@@ -4,6 +4,7 @@ import asyncio
 import imaplib
 import poplib
 import smtplib
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -405,8 +406,10 @@ class TestTheJournal:
     async def test_two_who_delete_the_same_message(self, office: Office) -> None:
         """It was one of them, and the journal says which."""
         secrets = [office.let_in(name, Right.WRITE) for name in ("Carla Neri", "Dora")]
+        both_see_them = threading.Barrier(len(secrets))
 
         def go(client: imaplib.IMAP4_SSL) -> None:
+            both_see_them.wait(60)
             client.store("1:3", "+FLAGS.SILENT", "\\Deleted")
             client.expunge()
 
