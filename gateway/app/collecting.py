@@ -1,14 +1,14 @@
 """Collecting from boxes at other providers, as one provider does it."""
 
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from config.settings import Settings
-from gateway.drivers.imap_client import ImapAccount, ImapUnavailable, RemoteMailbox, signed_in
+from gateway.drivers.imap_client import ImapAccount, RemoteMailbox, signed_in
 from gateway.drivers.imap_store import from_one_file
 from gateway.drivers.sources import Clock, Ids
+from gateway.drivers.tls import client_trusting
 from gateway.flows.alarms import Bell
 from gateway.flows.collect import Collecting
 from gateway.flows.judging import VALID, judge_with
@@ -33,20 +33,13 @@ def collecting(settings: Settings, storage: Storage, clock: Clock, ids: Ids, bel
 
 @asynccontextmanager
 async def _entered(collection: Collection) -> AsyncIterator[RemoteMailbox]:
-    """Raises ImapUnavailable, ImapRefused, and KeyRefused for a file with a password that is missing or open."""
+    """Raises ImapUnavailable, ImapRefused, and KeyRefused for a file that is missing or open to others."""
     account = ImapAccount(
         host=collection.host,
         port=collection.port,
         user=collection.user,
         password=from_one_file(Path(collection.password_file))(collection.address),
-        context=_context(collection.ca_file),
+        context=client_trusting(None if collection.ca_file is None else Path(collection.ca_file)),
     )
     async with signed_in(account) as remote:
         yield remote
-
-
-def _context(ca_file: str | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise ImapUnavailable(f"{ca_file}: {error.strerror or 'holds no certificate'}") from None

@@ -1,13 +1,11 @@
 """The mail servers that keep boxes of ours, as the settings describe them."""
 
-import ssl
 from datetime import timedelta
-from pathlib import Path
 
 from config.elsewhere import StoreSettings
 from config.settings import Settings
 from gateway.drivers.imap_store import Passwords, Store, from_many, from_one_file
-from gateway.drivers.keyfiles import KeyRefused
+from gateway.drivers.tls import client_trusting
 from gateway.points.handing_over import Places
 
 __all__ = ["stores"]
@@ -29,7 +27,7 @@ def _store(settings: StoreSettings, answer_seconds: int) -> Store:
         port=settings.port,
         user=settings.user,
         passwords=_passwords(settings),
-        context=_context(settings.ca_file),
+        context=client_trusting(settings.ca_file),
         places=Places(settings.inbox, settings.receipts),
         connections=settings.connections,
         patience=timedelta(hours=settings.patience_hours),
@@ -42,10 +40,3 @@ def _passwords(settings: StoreSettings) -> Passwords:
         return from_one_file(settings.password_file)
     assert settings.passwords_file is not None  # as the settings ask
     return from_many(settings.passwords_file)
-
-
-def _context(ca_file: Path | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-    except (OSError, ssl.SSLError) as error:
-        raise KeyRefused(f"{ca_file}: {error.strerror or 'holds no certificate'}") from None

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import ssl
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,7 +16,9 @@ from gateway.commands.domain import opened, refuse, shown
 from gateway.commands.names import endpoint
 from gateway.commands.sign_in import known
 from gateway.drivers.imap_client import ImapAccount, ImapRefused, signed_in
+from gateway.drivers.keyfiles import KeyRefused
 from gateway.drivers.sources import RandomIds
+from gateway.drivers.tls import client_trusting
 from gateway.flows.bring import Bringing, Report, Step
 from gateway.flows.judging import VALID, judge_with
 from gateway.storage import stores
@@ -54,12 +55,16 @@ def bring(
     with opened(config) as (settings, storage):
         account = storage.read_now(lambda connection: known(connection, address))
         storage.read_now(lambda connection: stores.refuse_if_elsewhere(connection, account.mailbox_id))
+        try:
+            context = client_trusting(ca_file)
+        except KeyRefused as error:
+            raise refuse(str(error)) from None
         remote = ImapAccount(
             host=host,
             port=port,
             user=user or address,
             password=_password(),
-            context=_context(ca_file),
+            context=context,
         )
         try:
             report = asyncio.run(_run(settings, storage, account.mailbox_id, remote))
@@ -113,13 +118,6 @@ def _print(report: Report) -> None:
             typer.echo(shown(f"{title}: {line}"))
         if len(lines) > MOST_NAMED:
             typer.echo(f"{title}: and {len(lines) - MOST_NAMED} more")
-
-
-def _context(ca_file: Path | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-    except (OSError, ssl.SSLError) as error:
-        raise refuse(f"{ca_file}: {error.strerror or 'holds no certificate'}") from None
 
 
 def _password() -> str:

@@ -4,9 +4,9 @@ import ssl
 from enum import StrEnum
 from pathlib import Path
 
-from gateway.drivers.keyfiles import refuse_readable_by_others
+from gateway.drivers.keyfiles import KeyRefused, refuse_readable_by_others
 
-__all__ = ["ClientContexts", "ServerTls", "TlsPolicy", "client_with_certificate"]
+__all__ = ["ClientContexts", "ServerTls", "TlsPolicy", "client_trusting", "client_with_certificate"]
 
 
 class TlsPolicy(StrEnum):
@@ -97,6 +97,18 @@ def client_with_certificate(
     if certificate_file is not None and key_file is not None:
         _load_certificate(context, certificate_file, key_file)
     return context
+
+
+def client_trusting(ca_file: Path | None) -> ssl.SSLContext:
+    """A client context that verifies the server by the authorities in a file, or by those of the system.
+
+    Raises:
+        KeyRefused: the file cannot be read or holds no certificate; the text names it.
+    """
+    try:
+        return client_with_certificate(ca_file, None, None)
+    except OSError as error:
+        raise KeyRefused(str(error)) from None
 
 
 def _server_context(certificate_file: Path, key_file: Path, client_ca_file: Path | None) -> ssl.SSLContext:

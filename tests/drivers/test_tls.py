@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 
 from gateway.drivers.keyfiles import KeyRefused, key_pem, load_key
-from gateway.drivers.tls import ClientContexts, ServerTls, TlsPolicy
+from gateway.drivers.tls import ClientContexts, ServerTls, TlsPolicy, client_trusting
 from tests.drivers.scripted import make_ca
 
 
@@ -150,3 +150,12 @@ def test_contexts_are_kept_until_renewed_and_then_if_the_new_file_is_bad(folders
     (fault,) = contexts.renew()
     assert str(file) in fault
     assert contexts.context(TlsPolicy.VERIFY, str(file)) is second
+
+
+@pytest.mark.parametrize("content", [None, "no certificate", ""])
+def test_authorities_that_cannot_be_used_are_refused_by_name(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "authorities.pem"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(KeyRefused, match="authorities"):
+        client_trusting(file)
