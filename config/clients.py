@@ -25,6 +25,10 @@ class ClientSettings(Section):
     display_name: Annotated[str, Field(min_length=1, max_length=60)] | None = None
     """How programs call the account's provider. Left out: the name of the provider."""
 
+    help_at: Annotated[str, Field(pattern=r"^https://[!-~]{1,500}$")] | None = None
+    """Address of the page where holders ask for device passwords, told on the page that helps them to set a program up.
+    Left out: they are told to ask the provider."""
+
     submission_port: Port | None = None
     """Submission with STARTTLS, as holders see it."""
 

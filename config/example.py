@@ -52,6 +52,7 @@ SAMPLES: Mapping[str, str | int] = {  # values for what has no default, by the d
     "relay.routes.tls_ca_file": "beta-ca.pem",
     "clients.host": "mail.alfa.example",
     "clients.display_name": "Alfa PEC",
+    "clients.help_at": "https://posta.alfa.example/devices",
     "clients.submission_port": 587,
     "clients.submissions_port": 465,
     "clients.imaps_port": 993,

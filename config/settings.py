@@ -103,7 +103,7 @@ class ListenSettings(Section):
     """Filters of the holders by ManageSieve, with STARTTLS."""
 
     https: Listeners = (Endpoint("", 443),)
-    """Health and provider index over HTTPS."""
+    """Health, provider index and the set-up of mail programs, over HTTPS."""
 
 
 class TlsSettings(Section):

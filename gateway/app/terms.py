@@ -367,6 +367,7 @@ def mail_servers(settings: Settings) -> MailServers:
     return MailServers(
         provider=settings.provider.name,
         short_name=clients.display_name or settings.provider.name,
+        help_at=clients.help_at,
         servers=tuple(
             MailServer(service=service, host=host, port=port or listeners[0].port, implicit_tls=implicit_tls)
             for service, implicit_tls, listeners, port in served

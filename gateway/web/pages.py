@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 __all__ = ["Health", "HealthCheck", "Publications", "Published", "application"]
 
 INDEX_TYPE: Final = "application/pkcs7-mime; smime-type=signed-data"  # RFC 6109 4.5.6
+_LONGEST_TARGET: Final = 8_000  # RFC 9112 3: at least this much is understood
+_HOST: Final = re.compile(  # RFC 9112 3.2, RFC 3986 3.2.2
+    rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?"
+)
 _HEALTH_SECONDS: Final = 1.0  # how long one answer serves everybody who asks
 
 
@@ -79,15 +84,17 @@ def application(health: HealthCheck, published: Publications, more: Sequence[Rou
 
         return show
 
-    return Starlette(
+    pages = Starlette(
         routes=[
             Route("/health", show_health, methods=["GET"]),
             Route("/index.ldif.p7m", shown(published.index), methods=["GET"]),
             Route("/record.ldif.p7m", shown(published.record), methods=["GET"]),
             *more,
         ],
-        middleware=[Middleware(_SafeHeaders)],
+        middleware=[Middleware(_SafeHeaders), Middleware(_SoundRequests)],
     )
+    pages.router.redirect_slashes = False  # the place to go would be made from whatever host was asked for
+    return pages
 
 
 def _signed(data: bytes | None, known: str | None) -> Response:
@@ -125,7 +132,7 @@ class _Checked:
 
 
 class _SafeHeaders:
-    """Tells browsers to take every answer as what it says it is, and nothing more."""
+    """Tells browsers to take every answer as what it says it is, and nothing more. What a page says itself stands."""
 
     _HEADERS: Final = (
         (b"x-content-type-options", b"nosniff"),
@@ -140,7 +147,27 @@ class _SafeHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *self._HEADERS]
+                own = list(message.get("headers", ()))
+                names = {name.lower() for name, _ in own}
+                message["headers"] = [*own, *(each for each in self._HEADERS if each[0] not in names)]
             await send(message)
 
         await self._app(scope, receive, send_safely)
+
+
+class _SoundRequests:
+    """Answers what can be no request for a page of ours: a host that is none, an address without end."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = _fault(scope) if scope["type"] == "http" else None
+        await (answer or self._app)(scope, receive, send)
+
+
+def _fault(scope: Scope) -> Response | None:
+    if len(scope["raw_path"]) + len(scope["query_string"]) > _LONGEST_TARGET:
+        return _plain(414, "Address too long")
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    return None if _HOST.fullmatch(host) else _plain(400, "Not a host")

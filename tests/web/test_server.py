@@ -173,6 +173,20 @@ async def test_a_huge_header_is_refused(port: int, tls: throwaway.Throwaway) -> 
     assert (await ask(port, tls, "/health", "X-Long: " + "a" * 1_000_000)).status in {400, 431}
 
 
+@pytest.mark.parametrize("host", ["[", "a b", "other.example/x", "anna@other.example", "localhost:port", "\xe8"])
+async def test_a_host_that_is_none_is_refused(port: int, tls: throwaway.Throwaway, host: str) -> None:
+    assert (await ask(port, tls, "/health", host=host)).status == 400
+
+
+async def test_an_address_without_end_is_refused(port: int, tls: throwaway.Throwaway) -> None:
+    assert (await ask(port, tls, f"/health?{'a' * 9_000}")).status == 414
+
+
+async def test_nobody_is_sent_to_a_host_of_the_clients_choice(port: int, tls: throwaway.Throwaway) -> None:
+    reply = await ask(port, tls, "/health/", host="other.example")
+    assert (reply.status, reply.headers.get("location")) == (404, None)
+
+
 @pytest.mark.req("SEC-02")
 async def test_there_is_no_answer_in_clear(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)

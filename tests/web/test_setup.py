@@ -193,6 +193,84 @@ async def test_a_mailbox_that_does_not_exist_gets_the_same_answer(port: int, tls
     assert known.body == unknown.body
 
 
+async def test_people_are_told_what_to_do(port: int, tls: throwaway.Throwaway) -> None:
+    target = "/setup?address=anna%40alfa.example&program=thunderbird"
+    reply = await ask(port, tls, target, "Accept-Language: en-GB,en;q=0.9")
+    assert (reply.status, reply.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert b"Thunderbird finds the servers by itself" in reply.body
+    assert reply.headers["content-language"] == "en"
+    assert reply.headers["vary"] == "Accept-Language"
+    assert reply.headers["cache-control"] == "no-store"
+    assert "script" not in reply.headers["content-security-policy"]
+    assert "style-src 'sha256-" in reply.headers["content-security-policy"]
+    assert reply.headers["referrer-policy"] == "no-referrer"
+    italian = await ask(port, tls, target)
+    assert (italian.headers["content-language"], b"trova i server da solo" in italian.body) == ("it", True)
+
+
+@pytest.mark.parametrize(
+    ("target", "where"),
+    [
+        ("/", "/setup"),
+        ("/setup/", "/setup"),
+        ("/?address=anna%40alfa.example&program=ios", "/setup?address=anna%40alfa.example&program=ios"),
+        ("/?%0d%0aSet-Cookie:a=b", "/setup?%0d%0aSet-Cookie:a=b"),
+        ("//other.example/?a", None),
+    ],
+)
+async def test_the_bare_address_of_the_server_leads_there(
+    port: int, tls: throwaway.Throwaway, target: str, where: str | None
+) -> None:
+    """To a place on the same server, whatever was asked."""
+    reply = await ask(port, tls, target, host="other.example")
+    assert (reply.status, reply.headers.get("location")) == ((404, None) if where is None else (302, where))
+    assert "set-cookie" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "host", "status"),
+    [
+        ("GET", "/setup", "localhost", 200),
+        ("HEAD", "/setup", "localhost", 200),
+        ("GET", "/setup?address=nobody%40alfa.example", "localhost", 200),
+        ("GET", "/setup?address=anna%40other.example", "localhost", 404),
+        ("GET", "/setup?address=anna", "localhost", 400),
+        ("GET", "/setup?address=%00%ff%fe%0d%0aX:%201", "localhost", 400),
+        ("GET", f"/setup?address={'a' * 7_000}", "localhost", 400),
+        ("GET", f"/setup?address={'a' * 9_000}", "localhost", 414),
+        ("GET", "/setup?" + "a&" * 3_900, "localhost", 200),
+        ("GET", "/setup?address=a&address=anna%40alfa.example&program=", "localhost", 200),
+        ("GET", "/setup?program=%3cscript%3e&language=../../etc", "localhost", 200),
+        ("POST", "/setup", "localhost", 405),
+        ("PUT", "/", "localhost", 405),
+        ("GET", "/setup", "", 200),
+        ("GET", "/setup", "[::1]:443", 200),
+        ("GET", "/setup", "autoconfig.alfa.example:8443", 200),
+        ("GET", "/setup", "[", 400),
+        ("GET", "/setup", 'a"><script>', 400),
+        ("GET", "/setup", "alfa.example/path", 400),
+        ("GET", "/setup", "anna@alfa.example", 400),
+        ("GET", "/setup", "alfa example", 400),
+        ("GET", "/setup", "\xe8", 400),
+        ("GET", "/setup", "localhost:port", 400),
+    ],
+)
+async def test_what_is_odd_gets_the_right_answer(
+    port: int, tls: throwaway.Throwaway, method: str, target: str, host: str, status: int
+) -> None:
+    reply = await ask(port, tls, target, method=method, host=host)
+    assert reply.status == status
+    assert reply.headers["content-security-policy"].startswith("default-src 'none'")
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert b"<script" not in reply.body
+    assert len(reply.body) < 20_000
+
+
+async def test_a_method_that_is_not_for_the_page_is_told_which_are(port: int, tls: throwaway.Throwaway) -> None:
+    reply = await ask(port, tls, "/setup", method="POST")
+    assert (reply.status, set(reply.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
+
+
 def verified(signed: Path, authority: Path) -> bytes:
     command = ["openssl", "cms", "-verify", "-inform", "DER", "-in", signed, "-CAfile", authority, "-purpose", "any"]
     return subprocess.run(command, capture_output=True, check=True).stdout

@@ -1,4 +1,4 @@
-"""The pages that mail programs ask for: Thunderbird's, Outlook's and Apple's.
+"""The pages that mail programs ask for, Thunderbird's, Outlook's and Apple's, and the one for people.
 
 Nothing here says whether a mailbox exists: every address of a domain of ours gets the same answer.
 """
@@ -8,10 +8,12 @@ from typing import Final
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from gateway.web.setup.apple import PROFILE_TYPE, profile
+from gateway.web.setup.asked import asked
+from gateway.web.setup.guide import PATH, PROFILE_PATH, STATUS, guide
 from gateway.web.setup.outlook import (
     MAX_REQUEST_BYTES,
     RequestRefused,
@@ -20,6 +22,7 @@ from gateway.web.setup.outlook import (
     requested_address,
 )
 from gateway.web.setup.servers import MailServers
+from gateway.web.setup.style import POLICY
 from gateway.web.setup.thunderbird import client_config
 from receipts.identifiers import domain_of, is_smtp_address
 
@@ -46,7 +49,9 @@ def setup_pages(servers: MailServers, *, is_ours: Callable[[str], bool], sign: S
         Route("/v1.1/{domain}", pages.autoconfig_of_domain, methods=["GET"]),
         *(Route(f"{path}.xml", pages.autodiscover, methods=["POST"]) for path in _AUTODISCOVER),
         *(Route(f"{path}.json", pages.autodiscover_json, methods=["GET"]) for path in _AUTODISCOVER),
-        Route("/mobileconfig", pages.mobileconfig, methods=["GET"]),
+        Route(PROFILE_PATH, pages.mobileconfig, methods=["GET"]),
+        Route(PATH, pages.guide, methods=["GET"]),
+        *(Route(path, pages.to_guide, methods=["GET"]) for path in ("/", f"{PATH}/")),
     ]
 
 
@@ -100,6 +105,22 @@ class _Pages:
         name = quote(address, safe="@.-") + ".mobileconfig"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
         return Response(await self._sign(made), media_type=PROFILE_TYPE, headers=headers)
+
+    async def guide(self, request: Request) -> Response:
+        """For a person: what to do in which program."""
+        question = asked(request.query_params, request.headers.get("accept-language", ""), self._is_ours)
+        headers = {
+            "Content-Security-Policy": POLICY,
+            "Content-Language": question.language,
+            "Cache-Control": "no-store",
+            "Vary": "Accept-Language",
+        }
+        return HTMLResponse(guide(self._servers, question), STATUS[question.finding], headers)
+
+    async def to_guide(self, request: Request) -> Response:
+        """To the same question there."""
+        query = request.url.query
+        return RedirectResponse(f"{PATH}?{query}" if query else PATH, 302)
 
     def _domain(self, address: str) -> str | None:
         """The domain of an address if it is ours."""

@@ -33,6 +33,7 @@ class MailServers:
     provider: str  # its name, for people
     short_name: str
     servers: Sequence[MailServer]
+    help_at: str | None = None  # the page where holders ask for device passwords, if there is one
 
     def of(self, *services: Service) -> list[MailServer]:
         """Those that do one of these, in the order of ``services``."""
