@@ -20,7 +20,7 @@ SILENCE = "silence"  # instead of a reply: none
 Answer = Callable[[str, str], str | None]
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait for something that no event announces."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110
@@ -44,7 +44,6 @@ class ScriptedPeer:
     answer: Answer = lambda verb, argument: None
     greeting: str = "220 peer.example ESMTP"
     tls: ssl.SSLContext | None = None
-    late: float = 0.0  # seconds between content and its reply
     keeps_failed_transactions: bool = False  # as some servers do after a refused BDAT
     messages: list[Received] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
@@ -181,8 +180,6 @@ class _Session:
             return
         if self.peer.gate is not None:
             await self.peer.gate.wait()
-        if self.peer.late:
-            await asyncio.sleep(self.peer.late)
         if special is None or special.startswith("2"):
             assert self.reverse_path is not None
             taken = Received(self.reverse_path, self.forward_paths, content, self.number, self.parameters)

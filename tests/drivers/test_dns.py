@@ -35,7 +35,7 @@ async def test_servfail_and_silence_are_not() -> None:
     zone = Zone(ZONE, broken=frozenset({"broken.example"}))
     async with serving(zone) as port:
         with pytest.raises(DnsUnavailable):
-            await NameServers([("127.0.0.1", port)], seconds=1.0).texts("broken.example")
+            await NameServers([("127.0.0.1", port)], seconds=60).texts("broken.example")
     with pytest.raises(DnsUnavailable):
         await NameServers([("127.0.0.1", port)], seconds=0.5).texts("mail.example")  # nobody there any more
 

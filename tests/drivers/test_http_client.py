@@ -16,7 +16,7 @@ from gateway.lab.files import write_private, write_public
 from tests.drivers.pages import Pages, answer, pages
 
 MOST = 1_000
-CLIENT = HttpClient(Dialer(closed=True), private=True, seconds=5)
+CLIENT = HttpClient(Dialer(closed=True), private=True, seconds=60)
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ async def test_what_is_no_url_of_ours_is_not_fetched(url: str) -> None:
 )
 async def test_private_addresses_are_not_asked_unless_that_is_allowed(server: Pages, host: str) -> None:
     """Whoever writes a URL into a certificate may not make us knock at the doors of our own network."""
-    stranger = HttpClient(Dialer(), private=False, seconds=5)
+    stranger = HttpClient(Dialer(), private=False, seconds=60)
     with pytest.raises(FetchFailed, match="private address"):
         await stranger.fetch(Wanted(url=server.url(host=host), max_bytes=MOST))
     assert server.asked == []
@@ -176,7 +176,7 @@ class Place:
 
     def client(self, issued: Issued | None = None) -> HttpClient:
         files = (None, None) if issued is None else self.files("client", issued)
-        return HttpClient(Dialer(closed=True), tls=client_with_certificate(self.root, *files), private=True, seconds=5)
+        return HttpClient(Dialer(closed=True), tls=client_with_certificate(self.root, *files), private=True, seconds=60)
 
 
 @pytest.fixture

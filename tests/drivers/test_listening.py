@@ -16,7 +16,7 @@ def close(opened: list[socket.socket]) -> None:
 
 def test_who_connects_before_anybody_answers_waits() -> None:
     opened = listening("127.0.0.1", 0)
-    client = socket.create_connection(opened[0].getsockname(), timeout=10)
+    client = socket.create_connection(opened[0].getsockname(), timeout=60)
     answering, _ = opened[0].accept()
     answering.sendall(b"220\r\n")
     assert client.recv(100) == b"220\r\n"

@@ -12,6 +12,7 @@ from gateway.drivers.tls import ClientContexts, TlsPolicy
 from gateway.drivers.transmission import Delivered, Outcome, Outgoing, Permanent, Stage, Temporary
 from receipts.octets import InMemory, Octets, Span
 from tests.drivers.scripted import CUT, SILENCE, ScriptedPeer, TestCa, make_ca, until
+from tests.passing import pass_time
 
 BODY = b"Subject: prova\r\n\r\n.dot\r\n..two\r\n.\r\nfine\r\n"
 CHUNKING = ("PIPELINING", "CHUNKING", "8BITMIME", "SIZE 100000000")
@@ -192,9 +193,13 @@ async def test_replies_of_a_window_are_matched_in_order(client: Clients) -> None
 
 
 async def test_without_chunking_connections_are_many_but_bounded(client: Clients) -> None:
-    async with running(ScriptedPeer(features=PIPELINING, late=0.01)) as peer:
+    gate = asyncio.Event()
+    async with running(ScriptedPeer(features=PIPELINING, gate=gate)) as peer:
         sender = client(connections_per_peer=3)
-        sent = await asyncio.gather(*(sender.send(to(peer), outgoing()) for _ in range(20)))
+        sending = asyncio.gather(*(sender.send(to(peer), outgoing()) for _ in range(20)))
+        await until(lambda: peer.live == 3)
+        gate.set()
+        sent = await sending
     assert all(isinstance(outcome, Delivered) for (outcome,) in sent)
     assert peer.most_live == peer.connections == 3
 
@@ -279,9 +284,10 @@ async def test_the_next_host_is_tried(client: Clients) -> None:
 
 async def test_idle_connections_are_closed(client: Clients) -> None:
     async with running(ScriptedPeer()) as peer:
-        sender = client(timeouts=Timeouts(idle=0.05))
+        sender = client(timeouts=Timeouts(idle=100))
         await sender.send(to(peer), outgoing())
         assert sender.connections == 1
+        await pass_time(101)
         await until(lambda: not peer.live)
         assert sender.connections == 0
     assert peer.commands[-1] == "QUIT"
@@ -290,7 +296,7 @@ async def test_idle_connections_are_closed(client: Clients) -> None:
 async def test_all_connections_together_are_bounded(client: Clients) -> None:
     async with running(ScriptedPeer()) as one, running(ScriptedPeer()) as two, running(ScriptedPeer()) as three:
         sender = client(connections_total=2)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             for peer in (one, two, three, one, two, three):
                 assert isinstance((await sender.send(to(peer), outgoing()))[0], Delivered)
                 assert sender.connections <= 2
@@ -341,7 +347,7 @@ async def test_close_lets_what_is_in_flight_end(client: Clients) -> None:
         sender = client()
         sending = asyncio.create_task(sender.send(to(peer), outgoing()))
         await until(lambda: "BDAT" in peer.verbs)
-        closing = asyncio.create_task(sender.close(5))
+        closing = asyncio.create_task(sender.close(60))
         await asyncio.sleep(0.02)
         assert not closing.done()
         gate.set()
@@ -435,7 +441,7 @@ async def test_an_answer_before_the_end_of_the_content_ends_the_sending(
     target = Target("127.0.0.1", server.sockets[0].getsockname()[1])
     endless = Octets.of(*(Span(LARGE.parts[0].source, 0, LARGE.size) for _ in range(40)))  # type: ignore[union-attr]
     message = Outgoing(reverse_path="a@alfa.example", forward_paths=("b@beta.example",), message=endless)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         (outcome,) = await client().send(Destination((target,), TlsPolicy.OPPORTUNISTIC), message)
     assert isinstance(outcome, kind)
     server.close()

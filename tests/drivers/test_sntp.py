@@ -76,8 +76,10 @@ async def serving(answer: Answer) -> AsyncIterator[tuple[SntpServer, _Server]]:
 @pytest.mark.parametrize("ahead", [0.0, 0.4, -1.5, 3_600.0, -86_400.0 * 365 * 20])
 async def test_the_offset_is_what_the_server_is_ahead(ahead: float) -> None:
     async with serving(lambda question: [packet(question, ahead)]) as (server, _):
+        began = time.monotonic()
         found = await server.offset()
-    assert found.seconds == pytest.approx(ahead, abs=0.25)
+        took = time.monotonic() - began
+    assert found.seconds == pytest.approx(ahead, abs=0.25 + took / 2)  # how little is known after a slow exchange
     assert found.source == f"127.0.0.1:{server.port}"
 
 
@@ -118,13 +120,15 @@ async def test_what_is_no_answer_to_this_question_is_passed_over() -> None:
         return [*others, packet(question, 900.0, originate=bytes(8)), packet(question, 0.4)]
 
     async with serving(answer) as (server, _):
-        assert (await server.offset()).seconds == pytest.approx(0.4, abs=0.25)
+        began = time.monotonic()
+        found = await server.offset()
+        assert found.seconds == pytest.approx(0.4, abs=0.25 + (time.monotonic() - began) / 2)
 
 
 async def test_who_sends_only_other_things_is_given_up() -> None:
     async with serving(lambda _: [b"\x24" * 48] * (MOST_DATAGRAMS + 1)) as (server, _):
         with pytest.raises(OffsetUnknown, match="no answer"):
-            await server.offset(patience=30)
+            await server.offset(patience=60)
 
 
 async def test_a_server_that_says_nothing_is_not_waited_for_long() -> None:

@@ -75,14 +75,14 @@ class Office:
             sign_in=sign_in.through(Protocol.IMAP),
             open_box=WatchedBoxes(boxes, self.journal),
             tls=tls.server(),
-            limits=ImapLimits(failure_pause_seconds=0.0, closing_seconds=2.0),
+            limits=ImapLimits(failure_pause_seconds=0.0, closing_seconds=60.0),
             live=self.live,
         )
         self.pop3_server = Pop3Server(
             sign_in=sign_in.through(Protocol.POP3),
             maildrops=drops,
             tls=tls.server(),
-            limits=MailboxLimits(failure_pause_seconds=0.0, closing_seconds=2.0),
+            limits=MailboxLimits(failure_pause_seconds=0.0, closing_seconds=60.0),
             live=self.live,
         )
         self.smtp_server = SubmissionServer(

@@ -171,7 +171,7 @@ async def test_what_is_kept_comes_out_over_pop3_byte_for_byte(
     port = await server.listen("localhost", 0, implicit_tls=True)
 
     def talk() -> tuple[list[bytes], list[bytes], int]:
-        box = poplib.POP3_SSL("localhost", port, context=tls.client(), timeout=20)
+        box = poplib.POP3_SSL("localhost", port, context=tls.client(), timeout=60)
         box.user("anna@alfa.example")
         box.pass_(PASSWORD)
         got = [b"".join(line + b"\r\n" for line in box.retr(number)[1]) for number in (1, 2, 3)]

@@ -42,7 +42,7 @@ class Door:
         return await asyncio.to_thread(self._deliver, raw, to or (BRUNO,), sender)
 
     def _deliver(self, raw: bytes, to: tuple[str, ...], sender: str) -> list[str]:
-        with smtplib.SMTP("127.0.0.1", self.port, local_hostname="mx.alfa.example", timeout=20) as client:
+        with smtplib.SMTP("127.0.0.1", self.port, local_hostname="mx.alfa.example", timeout=60) as client:
             client.starttls(context=self.tls.client())
             client.ehlo()
             said = [client.mail(sender), *(client.rcpt(path) for path in to)]

@@ -58,14 +58,14 @@ LINES = (
 @given(SCRIPTS)
 def scripts(script: bytes) -> None:
     """A script is refused, fails, or leads to a verdict."""
-    began = time.perf_counter()
+    began = time.process_time()
     for each in (script, REQUIRE + script):
         try:
             verdict = scripted(understood(each), MAIL)
         except (ScriptRefused, ScriptFailed):
             continue
         assert isinstance(verdict, Verdict)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 20
 
 
 @given(FIELDS)

@@ -52,7 +52,7 @@ def command(lab: Lab, provider: str, *words: str) -> subprocess.CompletedProcess
 def health(lab: Lab, provider: str) -> tuple[int, dict[str, Any]]:
     url = f"https://localhost:{lab.provider(provider)['ports']['https']}/health"
     try:
-        with urllib.request.urlopen(url, context=lab.context(), timeout=10) as answer:
+        with urllib.request.urlopen(url, context=lab.context(), timeout=60) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as answer:
         return answer.code, json.load(answer)

@@ -20,9 +20,9 @@ def test_each_provider_fetches_the_index_with_its_certificate_and_works_from_its
         index = lab.description["index"]
         context = ssl.create_default_context(cafile=lab.description["ca_file"])
         with pytest.raises(urllib.error.HTTPError, match="403"):
-            urllib.request.urlopen(index["url"], context=context, timeout=30)
+            urllib.request.urlopen(index["url"], context=context, timeout=60)
         context.load_cert_chain(index["client_cert_file"], index["client_key_file"])
-        with urllib.request.urlopen(index["url"], context=context, timeout=30) as given:
+        with urllib.request.urlopen(index["url"], context=context, timeout=60) as given:
             data = given.read()
         assert data == Path(index["file"]).read_bytes()
         beta = lab.provider("beta.example")

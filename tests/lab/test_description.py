@@ -68,7 +68,7 @@ def test_every_port_answers_on_every_loopback_address(lab: Lab) -> None:
     ports = [port for one in said["providers"] for port in one["ports"].values() if port is not None]
     for address in ("127.0.0.1", "::1") if socket.has_dualstack_ipv6() else ("127.0.0.1",):
         for port in (*ports, said["ordinary"]["smtp"]):
-            socket.create_connection((address, port), timeout=10).close()
+            socket.create_connection((address, port), timeout=60).close()
     assert all(one["host"] == "localhost" for one in said["providers"])
 
 
@@ -79,7 +79,7 @@ def test_the_servers_certificates_hold_for_every_name_of_this_machine(lab: Lab, 
     for provider in lab.description["providers"]:
         for port in ("submissions", "imaps", "pop3s", "https"):
             with (
-                socket.create_connection((name, provider["ports"][port]), timeout=10) as plain,
+                socket.create_connection((name, provider["ports"][port]), timeout=60) as plain,
                 lab.context().wrap_socket(plain, server_hostname=name) as secured,
             ):
                 assert secured.version() in ("TLSv1.2", "TLSv1.3")
@@ -95,7 +95,7 @@ def test_every_account_signs_in(lab: Lab) -> None:
 
 def test_the_index_is_published_and_signed(lab: Lab, tmp_path: Path) -> None:
     index = lab.description["index"]
-    with urllib.request.urlopen(index["url"], context=lab.context(), timeout=30) as answer:
+    with urllib.request.urlopen(index["url"], context=lab.context(), timeout=60) as answer:
         assert answer.read() == Path(index["file"]).read_bytes()
         assert answer.headers["Content-Type"] == "application/pkcs7-mime; smime-type=signed-data"
     command = ["openssl", "cms", "-verify", "-inform", "DER", "-in", index["file"], "-CAfile", index["signer_ca_file"]]

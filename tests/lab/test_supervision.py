@@ -29,7 +29,7 @@ def serving(lab: Lab) -> bool:
     ports = [port for one in lab.description["providers"] for port in one["ports"].values() if port is not None]
     for port in ports:
         try:
-            socket.create_connection(("localhost", port), timeout=10).close()
+            socket.create_connection(("localhost", port), timeout=60).close()
         except OSError:
             return False
     return True

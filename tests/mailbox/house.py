@@ -11,6 +11,7 @@ from gateway.flows.sessions import LiveSessions
 from gateway.mailbox.limits import MailboxLimits
 from gateway.mailbox.pop3 import Pop3Server
 from receipts.octets import WINDOW, Octets
+from tests.drivers.scripted import until
 from tests.throwaway import Throwaway
 
 PASSWORD = "corretto cavallo"
@@ -19,7 +20,7 @@ MESSAGES = (
     b"Subject: due\r\n\r\n.\r\n",
     b"Subject: tre\r\n\r\n" + b"x" * 200 + b"\r\n",
 )
-LIMITS = MailboxLimits(failure_pause_seconds=0.0, closing_seconds=2.0)
+LIMITS = MailboxLimits(failure_pause_seconds=0.0, closing_seconds=60.0)
 
 
 @dataclass(frozen=True)
@@ -130,11 +131,7 @@ class House:
 
     async def emptied(self) -> None:
         """Nobody has a mailbox open any more."""
-        for _ in range(500):
-            if not self.server.open_mailboxes:
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError("a session does not end")
+        await until(lambda: not self.server.open_mailboxes)
 
     async def sign_in(self, user: str, password: str, peer: Peer) -> Holder | SignInFailure:
         self.peers.append(peer)
@@ -172,7 +169,7 @@ class Client:
 
     async def hear(self) -> bytes:
         """The next line without its end; empty when the server left."""
-        line = await asyncio.wait_for(self.reader.readline(), 10)
+        line = await asyncio.wait_for(self.reader.readline(), 60)
         assert not line or line.endswith(b"\r\n")
         return line[:-2]
 
@@ -199,7 +196,7 @@ class Client:
     async def left_alone(self) -> bytes:
         """Everything until the server leaves; fails when it stays."""
         try:
-            return await asyncio.wait_for(self.reader.read(), 10)
+            return await asyncio.wait_for(self.reader.read(), 60)
         except ConnectionError:
             return b""
 

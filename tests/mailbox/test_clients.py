@@ -32,7 +32,7 @@ async def run(*command: str | Path, said: bytes = b"") -> tuple[int, bytes]:
         env={**os.environ, "LC_ALL": "C"},
     )
     try:
-        told, _ = await asyncio.wait_for(process.communicate(said), 30)
+        told, _ = await asyncio.wait_for(process.communicate(said), 60)
     except TimeoutError:
         process.kill()
         raise

@@ -19,6 +19,7 @@ from receipts.errors import TemporaryError
 from receipts.octets import Octets
 from tests import throwaway
 from tests.mailbox.house import MESSAGES, PASSWORD, Client, House, Reel, reel
+from tests.passing import pass_time
 
 MakeHouse = Callable[..., Awaitable[House]]
 ANNA = "anna@alfa.example"
@@ -66,10 +67,11 @@ async def test_without_quit_nothing_is_deleted(house: House, client: Client) -> 
 
 
 async def test_a_timeout_deletes_nothing(make_house: MakeHouse) -> None:
-    house = await make_house(idle_seconds=0.3)
+    house = await make_house(idle_seconds=600)
     client = await Client.connect(house.secure, house.tls.client())
     await client.sign_in()
     assert await client.ask(b"DELE 1") == b"+OK"
+    await pass_time(601)
     assert await client.left_alone() == replies.TIMEOUT
     assert len(house.box.kept) == 3
 
@@ -124,7 +126,7 @@ def fetch_everything(box: poplib.POP3) -> tuple[list[bytes], list[bytes]]:
 
 async def test_poplib_over_tls(house: House) -> None:
     def talk() -> tuple[list[bytes], list[bytes]]:
-        return fetch_everything(poplib.POP3_SSL("localhost", house.secure, context=house.tls.client(), timeout=10))
+        return fetch_everything(poplib.POP3_SSL("localhost", house.secure, context=house.tls.client(), timeout=60))
 
     messages, tokens = await asyncio.to_thread(talk)
     assert messages == list(MESSAGES)
@@ -134,7 +136,7 @@ async def test_poplib_over_tls(house: House) -> None:
 @pytest.mark.req("SEC-02")
 async def test_poplib_with_stls(house: House) -> None:
     def talk() -> list[bytes]:
-        box = poplib.POP3("localhost", house.clear, timeout=10)
+        box = poplib.POP3("localhost", house.clear, timeout=60)
         assert "STLS" in box.capa()
         assert "USER" not in box.capa()
         with pytest.raises(poplib.error_proto, match="STLS first"):
@@ -204,7 +206,7 @@ async def test_a_client_that_takes_nothing_holds_little_of_a_large_message(house
     client.say(b"RETR 4")
     await client.hear()
     read = -1
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while read != sum(source.read):
             read = sum(source.read)
             await asyncio.sleep(0.3)
@@ -302,10 +304,11 @@ async def test_lines_of_the_longest_length_are_read(house: House, client: Client
 
 
 async def test_who_never_signs_in_is_left_alone(make_house: MakeHouse) -> None:
-    house = await make_house(sign_in_seconds=0.3)
+    house = await make_house(sign_in_seconds=100)
     client = await Client.connect(house.secure, house.tls.client())
     await client.hear()
     assert (await client.ask(b"CAPA")).startswith(b"+OK")
+    await pass_time(101)
     assert (await client.left_alone()).endswith(replies.TIMEOUT)
 
 
@@ -320,9 +323,10 @@ async def test_who_never_ends_the_handshake_is_left_alone(make_house: MakeHouse)
 
 
 async def test_a_session_does_not_last_for_ever(make_house: MakeHouse) -> None:
-    house = await make_house(session_seconds=0.4)
+    house = await make_house(session_seconds=300)
     client = await Client.connect(house.secure, house.tls.client())
     await client.sign_in()
+    await pass_time(301)
     assert (await client.left_alone()).endswith(replies.TIMEOUT)
     assert not house.server.open_mailboxes
 
@@ -364,10 +368,8 @@ async def test_thousands_of_commands_at_once_leave_others_their_turn(house: Hous
     await client.sign_in()
     other = await Client.connect(house.secure, house.tls.client())
     client.writer.write(b"NOOP\r\n" * 200_000)
-    loop = asyncio.get_running_loop()
-    began = loop.time()
     assert (await other.sign_in(b"bruno@alfa.example")).startswith(b"+OK")
-    assert loop.time() - began < 2
+    assert len(client.reader._buffer) < 200_000 * len(b"+OK\r\n")  # type: ignore[attr-defined]
     await client.vanish()
 
 

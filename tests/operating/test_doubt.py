@@ -44,7 +44,7 @@ def arrived(provider: Provider, recipient: str = BRUNO, sender: str = CERTIFIED)
 def health(provider: Provider) -> tuple[int, dict[str, Any]]:
     url = f"https://localhost:{provider.ports['https']}/health"
     try:
-        with urllib.request.urlopen(url, context=provider.context(), timeout=30) as answer:
+        with urllib.request.urlopen(url, context=provider.context(), timeout=60) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)

@@ -22,7 +22,7 @@ BRUNO = "bruno@beta.example"
 def shown(alfa: Provider, service: str = "submissions") -> bytes:
     """The certificate that a new client sees, in DER."""
     with (
-        socket.create_connection(("localhost", alfa.ports[service]), timeout=30) as raw,
+        socket.create_connection(("localhost", alfa.ports[service]), timeout=60) as raw,
         alfa.context().wrap_socket(raw, server_hostname="localhost") as client,
     ):
         der = client.getpeercert(binary_form=True)

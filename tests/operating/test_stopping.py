@@ -112,4 +112,4 @@ def test_nothing_answers_after_the_stop(alfa: Provider) -> None:
     with alfa.serving() as served:
         assert served.stop() == 0
     with pytest.raises(OSError):
-        smtplib.SMTP("127.0.0.1", alfa.ports["smtp"], timeout=5)
+        smtplib.SMTP("127.0.0.1", alfa.ports["smtp"], timeout=60)

@@ -99,8 +99,8 @@ def test_leaves_comments_out(text: str, plain: str | None) -> None:
     "piece", [b"=?", b"=?utf-8?q?", b"=?utf-8?q?a?= ", b"=?utf-8?b?YQ==?= x", b";a=b", b';a="', b';a="\\']
 )
 def test_reading_takes_time_in_proportion_to_the_length(piece: bytes) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     value = piece * (256 * 1024 // len(piece))
     decode_words(value)
     parse_parameters(value)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 30

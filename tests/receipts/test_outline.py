@@ -129,7 +129,7 @@ def test_hostile_messages_cost_little(raw: bytes) -> None:
     assert all(form.isascii() for form in body_structure(root, message))
     assert len(found.body) <= MAX_WORDS
     assert len(places(root)) <= 10_002
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 30
 
 
 def test_messages_within_messages_are_opened_so_far_and_no_further() -> None:

@@ -255,13 +255,13 @@ LONG_BOUNDARIES = nested(500).replace(b'="b', b'="' + b"b" * 40).replace(b"--b",
 def test_work_on_hostile_messages_is_bounded(beginning: bytes, repeated: bytes) -> None:
     message = stored(beginning + repeated * (20 * MEGABYTE // len(repeated)))
     tracemalloc.start()
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         scan(message)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 60
     assert peak < 40 * MEGABYTE
 
 

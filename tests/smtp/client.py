@@ -33,7 +33,7 @@ class Client:
     async def reply(self) -> str:
         """The next reply, its lines joined by LF."""
         lines: list[str] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     line = await self.reader.readline()
@@ -100,7 +100,7 @@ class Client:
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait for what no event tells."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 

@@ -42,7 +42,7 @@ def needs(program: str) -> None:
 async def run(*command: str, typed: bytes = b"", after: bytes = b"") -> tuple[int | None, str]:
     """What the program returns and writes; ``typed`` is typed once it has written ``after``."""
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=asyncio.subprocess.STDOUT)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert process.stdout is not None
         greeting = await process.stdout.readuntil(after) if after else b""
         output, _ = await process.communicate(typed)
@@ -57,9 +57,9 @@ async def test_smtplib(house: Houses, tls: Tls, implicit_tls: bool) -> None:
 
     def send() -> dict[str, tuple[int, bytes]]:
         if implicit_tls:
-            client: smtplib.SMTP = smtplib.SMTP_SSL("localhost", port, context=tls.client, timeout=10)
+            client: smtplib.SMTP = smtplib.SMTP_SSL("localhost", port, context=tls.client, timeout=60)
         else:
-            client = smtplib.SMTP("localhost", port, timeout=10)
+            client = smtplib.SMTP("localhost", port, timeout=60)
             client.starttls(context=tls.client)
         with client:
             client.login(USER, PASSWORD)

@@ -518,7 +518,7 @@ async def test_stopping_finishes_what_began(house: Houses, tls: Tls) -> None:
     await busy.begin()
     sending = asyncio.create_task(busy.send(b"Subject: x\r\n"))
     await until(lambda: built.flows.submissions)
-    stopping = asyncio.create_task(server.close(grace_seconds=10))
+    stopping = asyncio.create_task(server.close(grace_seconds=60))
     assert (await idle.reply()).startswith("421 4.3.2 ")
     built.flows.gate.set()
     assert (await sending).startswith("250 ")

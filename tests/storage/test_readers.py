@@ -61,7 +61,7 @@ async def test_long_questions_do_not_keep_others_waiting(storage: Storage) -> No
 
     waiting = asyncio.create_task(storage.read(long))
     await asyncio.to_thread(begun.wait)
-    assert await asyncio.wait_for(storage.read(number(7)), 10) == 7
+    assert await asyncio.wait_for(storage.read(number(7)), 60) == 7
     go_on.set()
     assert await waiting == "long"
 

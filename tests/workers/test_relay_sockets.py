@@ -1,7 +1,6 @@
 """Our client and our server, over TLS on loopback: the relay between two providers."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -145,12 +144,10 @@ async def test_a_large_message_arrives_whole_between_small_ones(pair: Pair) -> N
 async def test_a_server_that_stops_answers_what_it_has_begun(pair: Pair) -> None:
     sending = [asyncio.create_task(pair.send(b"number %d" % number)) for number in range(100)]
     await until(lambda: len(pair.provider.arrivals) > 20)
-    closing = asyncio.create_task(pair.server.close(5))
+    closing = asyncio.create_task(pair.server.close(60))
     outcomes = [outcome for (outcome,) in await asyncio.gather(*sending)]
     await closing
     taken = sum(isinstance(outcome, Delivered) for outcome in outcomes)
     assert taken == len(pair.provider.arrivals)
     assert all(isinstance(outcome, Delivered | Temporary) for outcome in outcomes)
-    with contextlib.suppress(TimeoutError):
-        await until(lambda: not pair.client.connections, 2)
-    assert pair.client.connections == 0
+    await until(lambda: not pair.client.connections)

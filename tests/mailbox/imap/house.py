@@ -14,7 +14,7 @@ from tests.throwaway import Throwaway
 
 PASSWORD = "corretto cavallo"
 ANNA = "anna@alfa.example"
-LIMITS = ImapLimits(failure_pause_seconds=0.0, closing_seconds=2.0)
+LIMITS = ImapLimits(failure_pause_seconds=0.0, closing_seconds=60.0)
 MESSAGES = (
     b"From: Carlo <carlo@beta.example>\r\nSubject: uno\r\nDate: Thu, 5 Mar 2026 10:00:00 +0100\r\n\r\nprima riga\r\n",
     b"Subject: due\r\nFrom: dora@beta.example\r\n\r\nseconda\r\n",
@@ -90,13 +90,13 @@ class Client:
         """The next answer without its line end, literals included; empty when the server left."""
         answer = b""
         while True:
-            line = await asyncio.wait_for(self.reader.readline(), 10)
+            line = await asyncio.wait_for(self.reader.readline(), 60)
             assert not line or line.endswith(b"\r\n"), line
             answer += line
             found = _LITERAL.search(line)
             if found is None:
                 return answer[:-2]
-            answer += await asyncio.wait_for(self.reader.readexactly(int(found[1])), 10)
+            answer += await asyncio.wait_for(self.reader.readexactly(int(found[1])), 60)
 
     async def hear_until(self, start: bytes) -> list[bytes]:
         """Answers up to the first that begins so."""
@@ -120,7 +120,7 @@ class Client:
     async def left_alone(self) -> bytes:
         """Everything until the server leaves; fails when it stays."""
         try:
-            return await asyncio.wait_for(self.reader.read(), 10)
+            return await asyncio.wait_for(self.reader.read(), 60)
         except ConnectionError:
             return b""
 

@@ -94,6 +94,6 @@ def test_patterns(pattern: str, name: str, matches: bool) -> None:
 
 def test_a_hostile_pattern_takes_no_time() -> None:
     matches = Matcher(["*a" * 120 + "b"])
-    began = time.perf_counter()
+    began = time.process_time()
     assert not matches("a" * 255)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 10  # what tries every way takes years

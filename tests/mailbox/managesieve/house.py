@@ -16,7 +16,7 @@ from tests.throwaway import Throwaway
 __all__ = ["ANNA", "LIMITS", "Drawer", "House", "Talker", "plain"]
 
 ANNA = "anna@alfa.example"
-LIMITS = SieveLimits(failure_pause_seconds=0.0, closing_seconds=2.0)
+LIMITS = SieveLimits(failure_pause_seconds=0.0, closing_seconds=60.0)
 
 
 @dataclass

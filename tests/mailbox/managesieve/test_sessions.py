@@ -12,6 +12,7 @@ from gateway.mailbox.managesieve import replies
 from receipts.errors import TemporaryError
 from tests.mailbox.house import PASSWORD
 from tests.mailbox.managesieve.house import ANNA, House, Talker, plain
+from tests.passing import pass_time
 
 MakeHouse = Callable[..., Awaitable[House]]
 
@@ -174,10 +175,11 @@ async def test_a_storage_that_is_away_is_said_to_be(house: House, inside: Talker
 
 
 async def test_a_client_that_waits_too_long_is_told(make_house: MakeHouse) -> None:
-    house = await make_house(idle_seconds=0.3)
+    house = await make_house(idle_seconds=300)
     client = await Talker.connect(house.port)
     assert isinstance(client, Talker)
     await client.inside(house.tls)
+    await pass_time(301)
     assert await client.left_alone() == replies.TIMEOUT
 
 

@@ -117,7 +117,7 @@ def test_what_is_made_to_hurt_is_refused_or_harmless_and_soon(name: str) -> None
     began = time.process_time()
     with suppress(ScriptRefused, ScriptFailed):
         ask(HOSTILE[name])
-    assert time.process_time() - began < 5  # each takes milliseconds
+    assert time.process_time() - began < 20  # each takes milliseconds
 
 
 COSTLY = {
@@ -137,7 +137,7 @@ def test_a_script_works_for_a_bounded_time(name: str) -> None:
     began = time.process_time()
     with suppress(ScriptFailed):
         ask(COSTLY[name], mail(raw))
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 30
 
 
 def test_a_script_that_takes_too_many_steps_fails() -> None:
