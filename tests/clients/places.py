@@ -51,6 +51,7 @@ class Place:
     pid: int = 0  # of our server
     pop3s: int = 0
     dovecot: Dovecot | None = None
+    https: int = 0  # of our server
 
     def box(self) -> Box:
         user, password = self.accounts.pop()
@@ -66,7 +67,15 @@ def ceralacca(folder: Path) -> Iterator[Place]:
         try:
             ca_file = Path(lab.description["ca_file"])
             ports = provider["ports"]
-            yield Place("ceralacca", ports["imaps"], ca_file, accounts, provider["pid"], ports["pop3s"])
+            yield Place(
+                "ceralacca",
+                ports["imaps"],
+                ca_file,
+                accounts,
+                provider["pid"],
+                ports["pop3s"],
+                https=ports["https"],
+            )
         finally:
             lab.stop()  # before anybody looks into the boxes: what tests put there is nothing to certify
 
