@@ -46,6 +46,7 @@ button, .button { display: inline-block; min-height: 2.75rem; padding: .55rem 1.
   background: var(--wax); color: var(--on-wax); font: inherit; font-weight: 600; text-decoration: none;
   cursor: pointer; }
 :focus-visible { outline: .2rem solid var(--wax); outline-offset: .15rem; }
+section:focus { outline: none; }
 .hint { margin: .35rem 0 0; color: var(--soft); font-size: .925rem; }
 .problem { margin: .5rem 0 0; padding: .5rem .75rem; border-left: .3rem solid var(--wax); font-weight: 600; }
 .servers { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(17rem, 100%), 1fr)); gap: 1rem; }
@@ -53,7 +54,7 @@ table { width: 100%; border-collapse: collapse; align-self: start; }
 caption { padding: .3rem 0; font-weight: 600; text-align: left; }
 th, td { padding: .35rem 0; border-top: 1px solid var(--line); text-align: left; vertical-align: top; }
 th { width: 1%; padding-right: .75rem; color: var(--soft); font-weight: 400; white-space: nowrap; }
-td, .name { font-family: ui-monospace, monospace; user-select: all; }
+td, .name { font-family: ui-monospace, monospace; font-size: .925em; user-select: all; }
 summary { margin: 1rem 0; font-weight: 600; cursor: pointer; }
 """
 

@@ -78,7 +78,7 @@ _ITALIAN: Final = Words(
         Program.APPLE_MAIL: "Mail su Mac",
         Program.IOS: "iPhone, iPad",
         Program.ANDROID: "Android",
-        Program.OTHER: "Webmail (Roundcube) o altro",
+        Program.OTHER: "Roundcube, altri",
     },
     submit="Mostra che cosa fare",
     ways={
@@ -228,7 +228,7 @@ _ENGLISH: Final = Words(
         Program.APPLE_MAIL: "Mail on a Mac",
         Program.IOS: "iPhone, iPad",
         Program.ANDROID: "Android",
-        Program.OTHER: "Web mail (Roundcube), others",
+        Program.OTHER: "Roundcube, others",
     },
     submit="Show me what to do",
     ways={
