@@ -8,7 +8,7 @@ from datetime import datetime
 from gateway.points.marks import NAMES, Mark
 from gateway.points.sieve.dates import date_in, in_zone, part_of
 from gateway.points.sieve.errors import ScriptFailed
-from gateway.points.sieve.limits import MAX_COPIES, MAX_NOTICES, MAX_STEPS
+from gateway.points.sieve.limits import MAX_COPIES, MAX_NOTICES, MAX_STEPS, READ_AT_ONCE
 from gateway.points.sieve.mail import Mail, part_of_address
 from gateway.points.sieve.matching import cost, matches
 from gateway.points.sieve.script import (
@@ -81,6 +81,8 @@ class _Run:
     places: dict[str | None, Mark] = field(default_factory=dict)
     forwards: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    read: dict[tuple[str, bool], Sequence[str]] = field(default_factory=dict)
+    """What stands in the fields of a name, as texts or as addresses: reading it is the dearest of all."""
 
     def wanted(self) -> Wanted:
         if self.implicit:
@@ -167,9 +169,10 @@ class _Run:
         """The texts that a test compares."""
         match test:
             case Header(names):
-                return [text for name in self.each(names) for text in self.mail.texts(name)]
+                return [text for name in self.each(names) for text in self.fields(name)]
             case Address(names, part):
-                return self.parts([text for name in self.each(names) for text in self.mail.addresses(name)], part)
+                addresses = [text for name in self.each(names) for text in self.fields(name, addresses=True)]
+                return self.parts(addresses, part)
             case Envelope(names, part):
                 return self.envelope(names, part)
             case Date():
@@ -180,6 +183,16 @@ class _Run:
                 return self.mail.facet(facet)
             case Words(words):
                 return words
+
+    def fields(self, name: str, *, addresses: bool = False) -> Sequence[str]:
+        """The texts or addresses in the fields of a name, read once. They count as often as they are asked for."""
+        found = self.read.get((name, addresses))
+        if found is None:
+            self.spend(self.mail.length(name) // READ_AT_ONCE)
+            found = self.mail.addresses(name) if addresses else self.mail.texts(name)
+            self.read[name, addresses] = found
+        self.spend(len(found))
+        return found
 
     def each(self, names: Sequence[str]) -> Sequence[str]:
         self.spend(len(names))
@@ -202,7 +215,7 @@ class _Run:
         if test.header is None:
             at = self.mail.at
         else:
-            fields = self.mail.texts(test.header)
+            fields = self.fields(test.header)
             dated = date_in(fields[0]) if fields else None
             if dated is None:
                 return []

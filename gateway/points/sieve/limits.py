@@ -13,6 +13,7 @@ __all__ = [
     "MAX_SCRIPT",
     "MAX_STEPS",
     "MAX_TOKENS",
+    "READ_AT_ONCE",
 ]
 
 MAX_SCRIPT: Final = 65_536
@@ -32,3 +33,5 @@ MAX_COPIES: Final = 10
 """Folders that one message goes to."""
 MAX_NOTICES: Final = 4
 """Addresses that are told of one message."""
+READ_AT_ONCE: Final = 16
+"""Bytes of a field that take a step to be read, as texts or addresses: each field of a message is read once."""

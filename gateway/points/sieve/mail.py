@@ -32,6 +32,10 @@ class Mail:
     def has(self, name: str) -> bool:
         return bool(self.header.all(name))
 
+    def length(self, name: str) -> int:
+        """Bytes that are looked at in the fields of a name."""
+        return sum(min(_LONGEST, len(one.value)) for one in self.header.all(name))
+
     def texts(self, name: str) -> Sequence[str]:
         """The fields of a name as people read them, without white space around them."""
         return [decode_words(one.value[:_LONGEST]).strip() for one in self.header.all(name)]

@@ -127,13 +127,18 @@ COSTLY = {
     "long keys": "if anyof("
     + ",".join(['header :contains ["subject", "subject", "subject"] "' + "a" * 900 + 'b"'] * 60)
     + ") { keep; }",
+    "one field of addresses, again and again": "if address [" + ",".join(['"to"'] * 5_900) + '] "x" { keep; }',
+    "one field of words, again and again": 'if header ["cc"' + ',"cc"' * 5_900 + '] "x" { keep; }',
+    "a test for each": "if anyof(" + ",".join(['address ["to", "cc"] "x"'] * 1_100) + ") { keep; }",
+    "many fields of addresses": 'if address "bcc" "x" { keep; }',
     "many keys": 'if header "subject" [' + ",".join(['"a"'] * 5_000) + "] { keep; }",
 }
 
 
 @pytest.mark.parametrize("name", COSTLY)
 def test_a_script_works_for_a_bounded_time(name: str) -> None:
-    raw = b"Subject: " + b"a" * 60_000 + b"\r\n\r\n"
+    raw = b"Subject: " + b"a" * 60_000 + b"\r\nTo: " + b"," * 60_000 + b"\r\nCc: " + b"=?utf-8?q?a?= " * 4_600
+    raw += b"\r\nBcc: " + b"\r\nBcc: ".join([b"a@b," * 15_000] * 100) + b"\r\n\r\n"
     began = time.process_time()
     with suppress(ScriptFailed):
         ask(COSTLY[name], mail(raw))
