@@ -1,15 +1,13 @@
 """The commands that change messages: flags, copies, removals (RFC 3501 section 6.4, RFC 4315, RFC 6851, RFC 7162)."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from gateway.mailbox.imap import names, replies
 from gateway.mailbox.imap.answering import Form
 from gateway.mailbox.imap.commands import Copy, Expunge, Store
-from gateway.mailbox.imap.inside import Declined, Inside, tell_news
+from gateway.mailbox.imap.inside import Declined, Inside, chosen, tell_news
 from gateway.mailbox.imap.items import Item
-from gateway.mailbox.imap.numbers import NumberSet, written
-from gateway.mailbox.imap.tokens import Malformed
+from gateway.mailbox.imap.numbers import written
 from gateway.points.boxes import BoxRefused, Stored, Why
 
 __all__ = ["copy", "expunge", "store"]
@@ -23,7 +21,7 @@ async def store(inside: Inside, asked: Store) -> str:
     view = inside.open_view
     if asked.unchanged_since is not None:
         inside.condstore = True
-    uids = _chosen(inside, asked.numbers, uid=asked.uid)
+    uids = await chosen(inside, asked.numbers, uid=asked.uid)
     if asked.silent:  # others may have changed what the client now believes to know
         await tell_news(inside, ask=False, may_expunge=False, uid=asked.uid)
     there, modified = 0, list[int]()
@@ -65,7 +63,7 @@ async def copy(inside: Inside, asked: Copy) -> str:
     view = inside.open_view
     if asked.move:
         _check_writable(inside)
-    uids = _chosen(inside, asked.numbers, uid=asked.uid)
+    uids = await chosen(inside, asked.numbers, uid=asked.uid)
     if not uids:
         return "nothing to do"
     try:
@@ -90,7 +88,7 @@ async def expunge(inside: Inside, asked: Expunge | None) -> str:
     """Remove what is marked as deleted, of all messages or some; the text of the answer."""
     _check_writable(inside)
     view = inside.open_view
-    uids = None if asked is None or asked.numbers is None else _chosen(inside, asked.numbers, uid=True)
+    uids = None if asked is None or asked.numbers is None else await chosen(inside, asked.numbers, uid=True)
     await inside.box.expunge(view.folder_id, uids)
     await tell_news(inside, ask=True, may_expunge=True)
     return _moment(inside) + "EXPUNGE done"
@@ -99,13 +97,6 @@ async def expunge(inside: Inside, asked: Expunge | None) -> str:
 def _moment(inside: Inside) -> str:
     """The modseq up to which the client knows all, for those who count them (RFC 7162 section 3.2.7)."""
     return f"[HIGHESTMODSEQ {inside.open_view.modseq}] " if inside.condstore else ""
-
-
-def _chosen(inside: Inside, numbers: NumberSet, *, uid: bool) -> Sequence[int]:
-    uids = inside.open_view.chosen(numbers, uid=uid)
-    if uids is None:
-        raise Malformed("no such message")
-    return uids
 
 
 def _check_writable(inside: Inside) -> None:

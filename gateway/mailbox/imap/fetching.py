@@ -9,7 +9,7 @@ from typing import Final
 from gateway.mailbox.imap import replies
 from gateway.mailbox.imap.answering import Form, chooser_of
 from gateway.mailbox.imap.commands import Fetch
-from gateway.mailbox.imap.inside import Inside, learn_rows, tell_news
+from gateway.mailbox.imap.inside import Inside, chosen, learn_rows, tell_news
 from gateway.mailbox.imap.items import Body, Item, Part
 from gateway.mailbox.imap.numbers import NumberSet, covered, is_within, written, written_without
 from gateway.mailbox.imap.sections import span_of
@@ -21,6 +21,8 @@ from receipts.octets import EMPTY, InMemory, Octets
 __all__ = ["fetch", "vanished_of"]
 
 _LOOKED_AT: Final = 500  # messages of which details are read, and answers sent, at once
+_SECTIONS: Final = 5_000  # of those messages: fewer are looked at if of each very much is asked
+_NAMES: Final = 20  # header fields that are chosen as soon as another section
 _FEW: Final = 8  # whose bytes are read without asking for their sizes first
 _WITH_BYTES: Final = 200  # of which the bytes are read at once
 _BYTES: Final = 512 * 1024  # of those, unless one alone has more
@@ -29,14 +31,11 @@ _TOLD_OF_MARKED: Final = {False: (Item.FLAGS,), True: (Item.FLAGS, Item.MODSEQ)}
 
 async def fetch(inside: Inside, asked: Fetch) -> bool:
     """Answer a FETCH; whether all messages it names were still there."""
-    view = inside.open_view
     if asked.vanished and not inside.qresync:
         raise Malformed("VANISHED needs ENABLE QRESYNC")
     if asked.changed_since is not None or Item.MODSEQ in asked.items:
         inside.condstore = True
-    uids = view.chosen(asked.numbers, uid=asked.uid)
-    if uids is None:
-        raise Malformed("no such message")
+    uids = await chosen(inside, asked.numbers, uid=asked.uid)
     if asked.changed_since is not None:
         uids = await _changed(inside, asked, uids)
     return await _Fetching(inside, asked).all(uids)
@@ -83,6 +82,8 @@ class _Fetching:
         self._marked_form = Form(list(items | told), view) if told else self._form
         self._needs_rows = self._form.needs_rows or self._marks
         self._want = self._form.want
+        work = sum(1 + len(body.names) // _NAMES for body in bodies)
+        self._together = max(1, min(_LOOKED_AT, _SECTIONS // max(1, work)))
         if any(body.path or body.part is not Part.WHOLE for body in self._sections):
             self._want |= Want.SECTIONS
 
@@ -92,10 +93,10 @@ class _Fetching:
         if self._want is Want.NOTHING:
             await self._learn(len(uids))
         found = 0
-        for start in range(0, len(uids), _LOOKED_AT):
-            details = await self._details(uids[start : start + _LOOKED_AT])
+        for start in range(0, len(uids), self._together):
+            details = await self._details(uids[start : start + self._together])
             found += await (self._with_bytes(details) if self._sections else self._without(details))
-            if start + _LOOKED_AT < len(uids):
+            if start + self._together < len(uids):
                 await asyncio.sleep(0)  # many messages, and others have questions too
         return found == len(uids)
 

@@ -48,6 +48,7 @@ from gateway.mailbox.imap.commands import (
 from gateway.mailbox.imap.items import fetch_items
 from gateway.mailbox.imap.keys import CHARSETS, Numbers, search_keys
 from gateway.mailbox.imap.numbers import NumberSet, number_set
+from gateway.mailbox.imap.picking import speaks_of_modseqs
 from gateway.mailbox.imap.tokens import Cursor, Malformed
 from gateway.points.boxes import FlagChange, SpecialUse, Uids
 
@@ -373,9 +374,8 @@ def _search(cursor: Cursor, reading: Reading, *, uid: bool) -> Asked:
         cursor.space()
     elif not cursor.data.isascii():
         charset = "utf-8"  # said without saying so, as some do
-    start = cursor.at
     query = search_keys(cursor, charset, reading.numbers, reading.recent)
-    return Search(uid, query, returns, b"MODSEQ" in cursor.data[start:].upper())
+    return Search(uid, query, returns, speaks_of_modseqs(query))
 
 
 def _uid_expunge(cursor: Cursor, reading: Reading) -> Asked:  # noqa: ARG001

@@ -1,15 +1,22 @@
 """What a signed-in session has: its box, the folder it has open, what it switched on, and how it tells news."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from gateway.flows.work import deliberate
 from gateway.mailbox.connection import Connection
 from gateway.mailbox.imap import replies
 from gateway.mailbox.imap.limits import ImapLimits
+from gateway.mailbox.imap.numbers import NumberSet
 from gateway.mailbox.imap.store import Box
+from gateway.mailbox.imap.tokens import Malformed
 from gateway.mailbox.imap.view import View
 from gateway.points.boxes import ALL, Row, Want
 
-__all__ = ["Declined", "Inside", "learn_rows", "tell_news"]
+__all__ = ["Declined", "Inside", "chosen", "learn_rows", "tell_news"]
+
+_OF_RANGE: Final = 40  # bytes of a message that are read as soon as a range is looked up
 
 
 class Declined(Exception):
@@ -39,6 +46,15 @@ class Inside:
     def open_view(self) -> View:
         assert self.view is not None  # the table of states lets no command here without
         return self.view
+
+
+async def chosen(inside: Inside, numbers: NumberSet, *, uid: bool) -> Sequence[int]:
+    """UIDs of the messages in a set, ascending. Raises Malformed if there is no message of such a number."""
+    view = inside.open_view
+    found = await deliberate(len(numbers) * _OF_RANGE, lambda: view.chosen(numbers, uid=uid))
+    if found is None:
+        raise Malformed("no such message")
+    return found
 
 
 async def learn_rows(inside: Inside, *, uid: bool) -> None:

@@ -28,6 +28,8 @@ NumberSet = Sequence[tuple[int, int]]
 SAVED: Final[NumberSet] = ()
 """``$``: what the last search saved (RFC 5182). No written set is empty."""
 
+_FEW: Final = 1_000  # ranges of a set, as people and programs write it
+
 _SET: Final = re.compile(rb"(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?(?:,(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?)*")
 
 
@@ -35,8 +37,10 @@ def number_set(cursor: Cursor) -> NumberSet:
     """The set that comes next. Linear in its length, as people select a hundred thousand messages one by one."""
     if cursor.skip(b"$"):
         return SAVED
-    text = cursor.match(_SET, "message set")
-    return [_range(part) for part in text.split(b",")]
+    parts = cursor.match(_SET, "message set").split(b",")
+    if len(parts) <= _FEW:
+        return [_range(part) for part in parts]
+    return _gathered([_range(part) for part in dict.fromkeys(parts)])
 
 
 def merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -90,6 +94,16 @@ def written_without(ranges: Sequence[tuple[int, int]], numbers: Sequence[int]) -
         if low <= high:
             parts.append(_run(low, high))
     return b",".join(parts)
+
+
+def _gathered(ranges: NumberSet) -> NumberSet:
+    """The same messages in as few ranges as can be, whatever number ``*`` will stand for."""
+    found = merged((one, other) if one <= other else (other, one) for one, other in ranges if one and other)
+    ends = [one or other for one, other in ranges if not (one and other)]
+    if not ends:
+        return found
+    numbers = [end for end in ends if end] or [STAR]
+    return [*found, (min(numbers), STAR), (max(numbers), STAR)]
 
 
 def _range(part: bytes) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from typing import Final
 
 from gateway.flows.outcomes import Holder, SignIn
 from gateway.flows.sessions import LiveSessions
+from gateway.flows.work import deliberate
 from gateway.mailbox.connection import Connection
 from gateway.mailbox.imap import appending, changing, fetching, folders, idling, replies, searching, selecting
 from gateway.mailbox.imap.commands import (
@@ -156,14 +157,12 @@ class Session:
     async def _take(self, data: bytes) -> bool:
         """Do what a command asks; whether the session is over."""
         view = None if self._inside is None else self._inside.view
-        asked = command(
-            data,
-            Reading(
-                numbers=lambda numbers, uid: searching.numbers_in(view, numbers, uid),
-                recent=searching.recent_in(view),
-                utf8=self._inside is not None and self._inside.utf8,
-            ),
+        reading = Reading(
+            numbers=lambda numbers, uid: searching.numbers_in(view, numbers, uid),
+            recent=searching.recent_in(view),
+            utf8=self._inside is not None and self._inside.utf8,
         )
+        asked = await deliberate(len(data), lambda: command(data, reading))
         if isinstance(asked, Broken):
             if asked.charset:
                 self._connection.write(replies.bad_charset(asked.tag))

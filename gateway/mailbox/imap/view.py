@@ -6,7 +6,7 @@ the client may be told (RFC 3501 sections 5.5, 7.4.1), and between them every nu
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from gateway.mailbox.imap.numbers import SAVED, NumberSet, merged
@@ -77,29 +77,6 @@ class View:
         flags, modseqs = _picked(self._flags or (), numbers), _picked(self._modseqs, numbers)
         found = Details(uids=uids, modseqs=modseqs, flags=flags)
         return found.only(frozenset(uids) - self._gone) if self._gone else found
-
-    def numbered(self, uids: Sequence[int]) -> Iterator[tuple[int, int, int, frozenset[str]]]:
-        """Number, UID, modseq and flags of these messages, in order; of those that are still there."""
-        if self._flags is None:
-            return
-        whole = len(uids) == len(self._uids)
-        wanted = frozenset[int]() if whole else frozenset(uids)
-        low, high = (uids[0], uids[-1]) if uids else (1, 0)
-        first, last = bisect_left(self._uids, low), bisect_right(self._uids, high)
-        columns = (self._uids[first:last], self._modseqs[first:last], self._flags[first:last])
-        for number, (uid, modseq, flags) in enumerate(zip(*columns, strict=True), first + 1):
-            if (whole or uid in wanted) and uid not in self._gone:
-                yield number, uid, modseq, flags
-
-    def sets_of_flags(self) -> frozenset[frozenset[str]]:
-        """Those that occur: few, shared by many messages."""
-        return frozenset(self._flags or ())
-
-    def flagged(self, sets: Set[frozenset[str]]) -> Sequence[int]:
-        """UIDs of the messages that have one of these sets of flags, and are still there."""
-        gone = self._gone
-        found = [uid for uid, flags in zip(self._uids, self._flags or (), strict=True) if flags in sets]
-        return [uid for uid in found if uid not in gone] if gone else found
 
     def number(self, uid: int) -> int | None:
         """The sequence number of a message; None if it has none here."""

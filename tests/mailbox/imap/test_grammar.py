@@ -245,6 +245,8 @@ def test_search_keys_become_a_query(keys: bytes, expected: Query) -> None:
     [
         (b"ALL", None, False),
         (b"RETURN () ALL", frozenset({b"ALL"}), False),
+        (b"NOT SUBJECT modseq", None, False),
+        (b"OR ALL NOT (ALL MODSEQ 3)", None, True),
         (b"return (min save) CHARSET US-ASCII MODSEQ 1", frozenset({b"MIN", b"SAVE"}), True),
     ],
 )

@@ -1,8 +1,11 @@
 """What a session knows of its folder, and when its numbers change."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gateway.mailbox.imap.numbers import SAVED
+from gateway.mailbox.imap.numbers import SAVED, number_set
+from gateway.mailbox.imap.tokens import Cursor
 from gateway.mailbox.imap.view import View
 from gateway.points.boxes import Changes, Details, Opened, Row, Stored
 
@@ -125,3 +128,17 @@ def test_after_storing_flags_a_session_is_up_to_date_unless_others_changed_the_b
     _, changed = seen.take(changes(row(10, modseq), row(20, modseq - 1), row(30, modseq), modseq=modseq))
     if known < modseq:
         assert changed == [row(20, modseq - 1)]  # what others did, and only that
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=12),
+    st.sets(st.integers(1, 25)),
+    st.booleans(),
+)
+def test_a_set_of_very_many_ranges_names_the_same_messages_in_few(
+    ranges: list[tuple[int, int]], uids: set[int], uid: bool
+) -> None:
+    said = b",".join(b"%s:%s" % tuple(b"%d" % end if end else b"*" for end in each) for each in ranges)
+    many, here = number_set(Cursor(b",".join([said] * 1_001))), view(*sorted(uids))
+    assert len(many) <= len(ranges) + 1
+    assert here.chosen(many, uid=uid) == here.chosen(number_set(Cursor(said)), uid=uid)
