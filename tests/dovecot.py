@@ -173,7 +173,7 @@ def running(
             yield Dovecot("localhost", imaps, pop3s, tls, folder / "mail", owners["mail"])
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
 
 def _special(folder: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from gateway.drivers.antivirus import IN_MEMORY, Clamd, ScannerUnavailable
 from gateway.lab.clamd import ClamdProcess
+from gateway.lab.ports import FreePorts
 from gateway.points.screening import Look, Verdict
 from receipts.octets import EMPTY, InMemory, Octets, Span
 from tests.scanner import EICAR, FOUND, attached, encrypted_zip, running, start, zipped
@@ -66,10 +67,13 @@ class TestRealClamd:
         found = await asyncio.gather(*(client.scan(infected if n % 3 == 0 else clean) for n in range(60)))
         assert [verdict.look is Look.INFECTED for verdict in found] == [n % 3 == 0 for n in range(60)]
 
-    async def test_it_is_reached_over_tcp_too(self, tmp_path: Path, unused_tcp_port: int) -> None:
-        options = ("TCPAddr 127.0.0.1", f"TCPSocket {unused_tcp_port}")
+    async def test_it_is_reached_over_tcp_too(self, tmp_path: Path) -> None:
+        free = FreePorts(set())
+        port = free.take()
+        free.release()
+        options = ("TCPAddr 127.0.0.1", f"TCPSocket {port}")
         with running(tmp_path / "av", *options):
-            client = Clamd(("localhost", unused_tcp_port), timeout_seconds=60)
+            client = Clamd(("localhost", port), timeout_seconds=60)
             assert await client.scan(octets(EICAR)) == Verdict(Look.INFECTED, FOUND)
 
     async def test_more_than_it_takes_and_more_than_it_looks_through_are_doubts(self, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ class Checks:
 
     def _counted(self, kept: str, password: str) -> bool:
         self.kept.append(kept)
-        assert self.free.wait(20)
+        assert self.free.wait(60)
         return self._check(kept, password)
 
 

@@ -62,9 +62,9 @@ def peer(layout: Layout, *, gated: bool = False) -> Iterator[Peer]:
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
     thread.start()
     try:
-        assert ready.wait(30)
+        assert ready.wait(60)
         yield made
     finally:
         loop.call_soon_threadsafe(over.set)
-        thread.join(30)
+        thread.join(60)
         loop.close()

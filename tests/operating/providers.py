@@ -58,7 +58,7 @@ class Served:
         until(lambda: len(self.events("reloaded")) > before, "end of the reload")
         return self.events("reloaded")[-1]
 
-    def stop(self, seconds: float = 30) -> int:
+    def stop(self, seconds: float = 90) -> int:
         """SIGTERM, and its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(seconds)

@@ -152,7 +152,7 @@ def test_a_provider_whose_database_hangs_stops_all_the_same(stoppable: tuple[Dat
     with alfa.serving() as served:
         served.event("serving")
         with postgres.hanging():
-            assert served.stop(60) == 1
+            assert served.stop() == 1
             assert served.events("stopped without the database")
     with alfa.serving() as again:
         assert again.stop() == 0

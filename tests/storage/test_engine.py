@@ -13,6 +13,7 @@ from gateway.storage import accounts
 from gateway.storage.drivers import Durability
 from gateway.storage.engine import Storage
 from gateway.storage.errors import StorageUnavailable, UnsafeStorage
+from tests.drivers.scripted import until
 from tests.postgresql import Cluster
 
 AT = datetime(2026, 3, 29, 2, 30, 0, 123456, tzinfo=UTC)
@@ -108,10 +109,9 @@ async def test_connections_that_a_server_cut_are_replaced(postgresql_url: str, p
     await storage.write(lambda connection: accounts.add_domain(connection, "alfa.example", AT))
     await storage.read(accounts.local_domains)
     with psycopg.connect(postgresql_url.replace("+psycopg", ""), autocommit=True) as other:
-        other.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
+        ours = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        other.execute(f"SELECT pg_terminate_backend(pid) {ours}".encode())
+        await until(lambda: other.execute(f"SELECT pid {ours}".encode()).fetchone() is None)
     assert await storage.read(accounts.local_domains) == {"alfa.example"}
     with pytest.raises(StorageUnavailable):
         await storage.write(lambda connection: accounts.add_domain(connection, "beta.example", AT))
