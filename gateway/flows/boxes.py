@@ -40,7 +40,7 @@ from gateway.points.boxes import (
     Why,
 )
 from gateway.points.marks import Mark
-from gateway.storage import content, details, folders, keywords, letters
+from gateway.storage import content, details, folders, keywords, letters, states
 from gateway.storage.appends import append
 from gateway.storage.engine import Storage
 from gateway.storage.folders import StoredFolder
@@ -135,8 +135,7 @@ class HeldBox:
 
     async def open(self, name: str, /, *, read_only: bool) -> Opened:
         def question(connection: Connection) -> Opened:
-            folder = boxfolders.named(connection, self._mailbox_id, name)
-            modseq = folders.modseq_of(connection, self._mailbox_id)
+            folder, modseq = boxfolders.opened(connection, self._mailbox_id, name)
             view = self._shared.views.look(connection, self._mailbox_id, folder, modseq)
             self._words.load(connection)
             return Opened(
@@ -166,18 +165,13 @@ class HeldBox:
         def question(connection: Connection) -> Changes:
             modseq = folders.modseq_of(connection, self._mailbox_id)
             if modseq == since:
-                return Changes(modseq=modseq, rows=(), vanished=(), uid_next=self._next_uid(connection, folder_id)[1])
+                return Changes(modseq=modseq, rows=(), vanished=())
             key = self._key(connection, folder_id)
-            rows = letters.letters_since(connection, self._mailbox_id, key, since)
+            rows = states.states_since(connection, self._mailbox_id, key, since, modseq)
             folder = folders.folder_of(connection, self._mailbox_id, folder_id)
             known = folder is None or since >= folder.log_from
             gone = letters.vanished_since(connection, self._mailbox_id, key, since) if known else None
-            return Changes(
-                modseq=modseq,
-                rows=self._words.rows(connection, rows),
-                vanished=gone,
-                uid_next=self._next_uid(connection, folder_id)[1],
-            )
+            return Changes(modseq=modseq, rows=self._words.rows(connection, rows), vanished=gone)
 
         return await self._storage.read(question)
 
@@ -219,11 +213,11 @@ class HeldBox:
             key = self._key(connection, folder_id)
             modseq = folders.change_box(connection, self._mailbox_id)[0]
             bits = boxwords.bits(connection, self._mailbox_id, change, flags)
-            letters.set_flags(
+            states.set_flags(
                 connection, self._mailbox_id, key, uids, modseq=modseq, unchanged_since=unchanged_since, **bits
             )
             up_to_date = known is not None and known.modseq == modseq - 1
-            rows = None if up_to_date else letters.letters(connection, self._mailbox_id, key, uids)
+            rows = None if up_to_date else states.states(connection, self._mailbox_id, key, uids)
             return modseq, rows, bits, keywords.keyword_names(connection, self._mailbox_id)
 
         modseq, rows, bits, own = await self._storage.write(transaction)
@@ -356,7 +350,7 @@ class HeldBox:
         """The folder's id, and the lowest UID that no message of it has had."""
         key = self._key(connection, folder_id)
         folder = folders.folder_of(connection, self._mailbox_id, folder_id)
-        highest = letters.highest_uid(connection, self._mailbox_id, key)
+        highest = states.highest_uid(connection, self._mailbox_id, key)
         return folder_id, max(highest, folder.highest_uid if folder else 0) + 1
 
     def _tokens(self) -> Iterator[str]:

@@ -27,6 +27,14 @@ def named(connection: Connection, mailbox_id: int, name: str) -> StoredFolder:
     return found
 
 
+def opened(connection: Connection, mailbox_id: int, name: str) -> tuple[StoredFolder, int]:
+    """The folder of this name, and the modseq of its box. Raises BoxRefused if there is none."""
+    found = folders.folder_and_modseq(connection, mailbox_id, name)
+    if found is None:
+        raise BoxRefused(Why.NO_FOLDER)
+    return found
+
+
 def listed(connection: Connection, mailbox_id: int) -> list[Folder]:
     """All folders by name, then the names that are subscribed to without being one."""
     wanted = folders.subscribed(connection, mailbox_id)

@@ -29,7 +29,7 @@ from gateway.points.boxes import (
     TextIn,
     Uids,
 )
-from gateway.storage import content, letters
+from gateway.storage import content, states
 from gateway.storage import search as stored
 from gateway.storage.statements import Row
 from gateway.storage.values import clean, micros
@@ -99,12 +99,16 @@ class _Search:
 
     @cached_property
     def rows(self) -> list[Row]:
-        """What is known of every message without looking at what it says: for those terms that ask for it."""
-        return stored.states(*self._place)
+        """What changes of every message, and its size: for those terms that ask for it."""
+        return stored.states_and_sizes(*self._place)
+
+    @cached_property
+    def _times(self) -> list[Row]:
+        return stored.times(*self._place)
 
     @cached_property
     def _all(self) -> frozenset[int]:
-        return frozenset(letters.uids(*self._place))
+        return frozenset(states.uids(*self._place))
 
     def find(self, query: Query) -> frozenset[int]:
         match query:
@@ -127,12 +131,12 @@ class _Search:
             case Day():
                 return self._on(query)
             case SizeIs(larger, size):
-                return self._where(lambda row: row[5] > size if larger else row[5] < size)
+                return self._where(lambda row: row[4] > size if larger else row[4] < size)
             case Changed(modseq):
                 return self._where(lambda row: row[1] >= modseq)
             case Age(older, seconds):
                 limit = micros(self._now - timedelta(seconds=min(seconds, 10**10)))
-                return self._where(lambda row: row[4] <= limit if older else row[4] > limit)
+                return frozenset(uid for uid, at in self._times if (at <= limit if older else at > limit))
             case TextHas(where, text):
                 return self._text(where, clean(searched(text)))
             case HeaderHas(name, text):
@@ -148,7 +152,7 @@ class _Search:
             low, high = _bounds(query.compared, query.day.toordinal(), query.day.toordinal() + 1)
             return frozenset(uid for uid, day in self._sent if day is not None and low <= day < high)
         low, high = _bounds(query.compared, self._midnight(query.day), self._midnight(query.day, after=1))
-        return self._where(lambda row: low <= row[4] < high)
+        return frozenset(uid for uid, at in self._times if low <= at < high)
 
     def _midnight(self, day: date, after: int = 0) -> int:
         try:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from gateway.points.marks import Mark
-from gateway.storage import letters
+from gateway.storage import letters, states
 from gateway.storage.folders import StoredFolder
 
 __all__ = ["Tallies", "Tally"]
@@ -71,15 +71,15 @@ def _noted(tally: Tally) -> int:
 
 
 def _counted(connection: Connection, mailbox_id: int, folder: StoredFolder, modseq: int) -> Tally:
-    messages, size, highest = letters.weight(connection, mailbox_id, folder.key)
-    rows = letters.without_or_with(connection, mailbox_id, folder.key, Mark.SEEN, Mark.DELETED)
+    messages, size, highest = states.weight(connection, mailbox_id, folder.key)
+    rows = states.without_or_with(connection, mailbox_id, folder.key, Mark.SEEN, Mark.DELETED)
     return Tally(
         modseq=modseq,
         messages=messages,
         size=size,
         highest_uid=highest,
         recent_from=folder.recent_from,
-        recent=letters.count_from(connection, mailbox_id, folder.key, folder.recent_from),
+        recent=states.count_from(connection, mailbox_id, folder.key, folder.recent_from),
         unseen=frozenset(uid for uid, flags in rows if not flags & Mark.SEEN),
         deleted=frozenset(uid for uid, flags in rows if flags & Mark.DELETED),
     )
@@ -91,11 +91,11 @@ def _brought_forward(
     """None if messages left: nobody knows any more how large they were."""
     if letters.vanished_since(connection, mailbox_id, folder.key, known.modseq):
         return None
-    rows = letters.letters_since(connection, mailbox_id, folder.key, known.modseq)
-    messages, size, highest = letters.weight(connection, mailbox_id, folder.key, known.highest_uid)
+    rows = states.states_since(connection, mailbox_id, folder.key, known.modseq, modseq)
+    messages, size, highest = states.weight(connection, mailbox_id, folder.key, known.highest_uid)
     recent = known.recent + messages
     if known.recent_from != folder.recent_from:
-        recent = letters.count_from(connection, mailbox_id, folder.key, folder.recent_from)
+        recent = states.count_from(connection, mailbox_id, folder.key, folder.recent_from)
     return Tally(
         modseq=modseq,
         messages=known.messages + messages,

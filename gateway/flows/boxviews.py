@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from gateway.points.marks import Mark
-from gateway.storage import letters
+from gateway.storage import letters, states
 from gateway.storage.folders import StoredFolder
 
 __all__ = ["View", "Views"]
@@ -63,12 +63,12 @@ class Views:
 
 
 def _whole(connection: Connection, mailbox_id: int, folder: str, modseq: int) -> View:
-    uids = array("I", letters.uids(connection, mailbox_id, folder))
-    return View(modseq, uids, letters.first_without(connection, mailbox_id, folder, Mark.SEEN))
+    uids = array("I", states.uids(connection, mailbox_id, folder))
+    return View(modseq, uids, states.first_without(connection, mailbox_id, folder, Mark.SEEN))
 
 
 def _brought_forward(connection: Connection, mailbox_id: int, folder: str, known: View, modseq: int) -> View:
-    rows = letters.letters_since(connection, mailbox_id, folder, known.modseq)
+    rows = states.states_since(connection, mailbox_id, folder, known.modseq, modseq)
     gone = letters.vanished_since(connection, mailbox_id, folder, known.modseq)
     if not rows and not gone:
         return View(modseq, known.uids, known.first_unseen)
@@ -99,5 +99,5 @@ def _first_unseen(
     if known is None:
         return first
     if known in seen or known in gone:
-        return letters.first_without(connection, mailbox_id, folder, Mark.SEEN)
+        return states.first_without(connection, mailbox_id, folder, Mark.SEEN)
     return known if first is None else min(known, first)

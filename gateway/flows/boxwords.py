@@ -43,7 +43,7 @@ class FlagWords:
         return [name for name in NAMES.values() if not name.startswith("\\")] + list(self._own.values())
 
     def rows(self, connection: Connection, rows: Iterable[Sequence[Any]]) -> list[Row]:
-        """``storage.letters`` rows as programs see them."""
+        """``storage.states`` rows as programs see them."""
         self.load(connection)
         return [self.row(row) for row in rows]
 
@@ -53,13 +53,18 @@ class FlagWords:
         return Details(uids=uids, modseqs=modseqs, flags=self.flags(marks, own))
 
     def changed(self, known: Details, bits: Mapping[str, int], modseq: int, unchanged_since: int | None) -> Details:
-        """Messages that were known, after a change (``letters.set_flags``) to which nothing came in between."""
+        """Messages that were known, after a change (``states.set_flags``) to which nothing came in between."""
         after = {flags: self._after(flags, bits) for flags in set(known.flags)}
-        flags, modseqs = [after[each] for each in known.flags], list[int]()
-        for number, (old, new, before) in enumerate(zip(known.flags, flags, known.modseqs, strict=True)):
-            if unchanged_since is not None and before > unchanged_since:
-                flags[number] = new = old
-            modseqs.append(before if new == old else modseq)
+        if unchanged_since is not None:
+            rows = [row for row in known.rows() if row.modseq <= unchanged_since]
+            changed = [Row(row.uid, modseq, after[row.flags]) for row in rows if after[row.flags] != row.flags]
+            return known.with_rows(changed)
+        flags = list(map(after.__getitem__, known.flags))
+        stays = {old for old, new in after.items() if old == new}
+        if not stays:
+            return Details(uids=known.uids, modseqs=[modseq] * len(known), flags=flags)
+        both = zip(known.flags, known.modseqs, strict=True)
+        modseqs = [before if old in stays else modseq for old, before in both]
         return Details(uids=known.uids, modseqs=modseqs, flags=flags)
 
     def row(self, row: Sequence[Any]) -> Row:
@@ -98,7 +103,7 @@ class FlagWords:
 
 
 def bits(connection: Connection, mailbox_id: int, change: FlagChange, flags: Collection[str]) -> dict[str, int]:
-    """A change of flags as ``letters.set_flags`` wants it. What the service says of a message stays.
+    """A change of flags as ``states.set_flags`` wants it. What the service says of a message stays.
 
     Raises:
         BoxRefused: the box knows as many keywords as it can.

@@ -19,7 +19,7 @@ from gateway.flows.witness import Doing, Eye, gone, nothing
 from gateway.points.boxes import Addition, BoxRefused, Copied, FlagChange, Known, Opened, SpecialUse, Stored, Why
 from gateway.points.marks import Mark
 from gateway.points.sharing import Act
-from gateway.storage import folders, journal, letters
+from gateway.storage import folders, journal, letters, states
 from gateway.storage.journal import Entry, Mentioned
 from gateway.storage.witnessed import Witnessed
 from receipts.octets import Octets
@@ -99,7 +99,7 @@ class SharedBox(HeldBox):
             folder = folders.folder_named(connection, self._mailbox_id, name)
             if folder is None:
                 return []
-            some = letters.uids(connection, self._mailbox_id, folder.key)[: letters.MARKED]
+            some = states.uids(connection, self._mailbox_id, folder.key)[: letters.MARKED]
             return journal.mentioned(connection, self._mailbox_id, some)
 
         def after(connection: Connection, there: list[Mentioned], _: object) -> Iterable[Entry]:
@@ -155,7 +155,7 @@ class SharedBox(HeldBox):
     async def expunge(self, folder_id: int, uids: Sequence[int] | None, /) -> Sequence[int]:
         def before(connection: Connection) -> list[Mentioned]:
             folders.hold(connection, self._mailbox_id)
-            rows = letters.letters(connection, self._mailbox_id, self._key(connection, folder_id), uids)
+            rows = states.states(connection, self._mailbox_id, self._key(connection, folder_id), uids)
             marked = [row[0] for row in rows if row[2] & Mark.DELETED]
             return journal.mentioned(connection, self._mailbox_id, marked[: letters.MARKED])
 

@@ -13,7 +13,7 @@ from gateway.storage.engine import Storage
 from gateway.storage.folders import StoredFolder
 from gateway.storage.keywords import keyword_names
 from gateway.storage.statements import Statement
-from gateway.storage.tables import messages
+from gateway.storage.tables import message_states, messages
 from gateway.storage.values import instant
 
 __all__ = ["Taken", "take_away"]
@@ -24,10 +24,11 @@ _ROWS: Final = Statement(
         messages.c.uid,
         messages.c.token,
         messages.c.at,
-        messages.c.flags,
-        messages.c.keywords,
+        message_states.c.flags,
+        message_states.c.keywords,
         messages.c.body_id,
     )
+    .select_from(messages.join(message_states))
     .where(
         messages.c.mailbox_id == bindparam("mailbox"),
         messages.c.folder == bindparam("key"),

@@ -137,7 +137,6 @@ class Changes:
     modseq: int  # of the box at the end of what is told
     rows: Sequence[Row]  # new and changed messages that are there, by UID
     vanished: Sequence[int] | None  # UIDs that left since, ascending; None: it is no longer known
-    uid_next: int
 
 
 class Section(NamedTuple):

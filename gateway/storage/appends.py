@@ -13,6 +13,7 @@ from gateway.storage import content, mailboxes
 from gateway.storage.folders import StoredFolder, change_box
 from gateway.storage.mailboxes import ORDINARY, NewMessage, sent_token
 from gateway.storage.statements import Statement, insert_ignoring
+from gateway.storage.states import set_flags
 from gateway.storage.tables import accounts, certified_messages, messages, sent_appends
 from gateway.storage.values import clean, micros
 from receipts.octets import Octets
@@ -72,10 +73,8 @@ _BECOME = Statement(
         token=bindparam("new"),
         kind="sent",
         pec_msgid=bindparam("pec_msgid"),
-        flags=messages.c.flags.op("|")(bindparam("marks")),
-        modseq=bindparam("now"),
     )
-    .returning(messages.c.size)
+    .returning(messages.c.size, messages.c.folder, messages.c.uid)
 )
 _FORGET = Statement(delete(sent_appends).where(sent_appends.c.at < bindparam("before")))
 
@@ -142,13 +141,14 @@ def become_sent(connection: Connection, mailbox_id: int, token: str, pec_msgid: 
         "old": token,
         "new": sent_token(pec_msgid),
         "pec_msgid": pec_msgid,
-        "marks": int(marks),
-        "now": modseq,
     }
     row = _BECOME.one(connection, values)
-    if row is not None:
-        mailboxes.free(connection, mailbox_id, row[0])
-    return row is not None
+    if row is None:
+        return False
+    size, folder, uid = row
+    set_flags(connection, mailbox_id, folder, [uid], modseq=modseq, add=int(marks))
+    mailboxes.free(connection, mailbox_id, size)
+    return True
 
 
 def forget_appends(connection: Connection, at: datetime) -> int:

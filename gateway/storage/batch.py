@@ -30,6 +30,8 @@ class Deferred(Protocol):
     """Work of many transactions that is done together, just before they are committed."""
 
     table: Table
+    tables: frozenset[Table]
+    """Those that it changes."""
 
     def flush(self, connection: Connection, rows: list[Any]) -> None: ...
 
@@ -42,6 +44,7 @@ class Addition:
     ) -> None:
         """``element``: an INSERT of each dialect that may find itself in conflict; it must change each of its rows."""
         self.table = table
+        self.tables = frozenset((table,))
         self._keys = [column.name for column in table.columns if column.name not in without]
         self._checked = element is not None
         self._statement = Statement(element if element is not None else table.insert(), self._keys)
@@ -87,7 +90,7 @@ class Batch:
         if waiting is None:
             waiting = self._rows[addition] = []
         waiting.extend(rows)
-        self._own.add(addition.table)
+        self._own |= addition.tables
 
     def holds(self, tables: frozenset[Table]) -> bool:
         """Whether the present transaction has rows waiting for one of the tables; nobody sees those of others yet."""

@@ -15,6 +15,7 @@ from gateway.storage.tables import (
     mailboxes,
     message_details,
     message_forms,
+    message_states,
     message_words,
     messages,
 )
@@ -56,6 +57,7 @@ COLUMNS: Final = ("at", "size", "envelope", "body", "structure", "fields", "head
 """What may be read of a message beside its UID."""
 
 _DETAILS = message_details.c
+_STATE = message_states.c
 _FORMS = message_forms.c
 _ADD = insert_ignoring(message_details)
 _ADD_FORMS = insert_ignoring(message_forms)
@@ -153,21 +155,25 @@ _READ: Final[dict[tuple[str, ...], tuple[Statement, Statement]]] = {}
 
 def _reading(columns: Sequence[str]) -> tuple[Statement, Statement]:
     """By single UIDs, and by the first and the last of many that lie close together."""
-    own = [messages.c.uid, messages.c.modseq, messages.c.flags, messages.c.keywords]
+    own = [_STATE.uid, _STATE.modseq, _STATE.flags, _STATE.keywords]
     chosen = [_column(name) for name in columns]
-    here = (messages.c.mailbox_id == bindparam("mailbox"), messages.c.folder == bindparam("here"))
-    source: FromClause = messages
+    here = (_STATE.mailbox_id == bindparam("mailbox"), _STATE.folder == bindparam("here"))
+    source: FromClause = message_states
+    if any(column.table is messages for column in chosen):
+        source = source.join(messages)
     for table in (message_forms, message_details):
         if any(column.table is table for column in chosen):
-            source = source.outerjoin(table, table.c.body_id == messages.c.body_id)
-    chosen_here = select(*own, *chosen).select_from(source).where(*here).order_by(messages.c.uid)
-    between = messages.c.uid.between(bindparam("low"), bindparam("high"))
-    return Statement(among(messages.c.uid, chosen_here.where)), Statement(chosen_here.where(between))
+            source = source.outerjoin(table, table.c.body_id == _STATE.body_id)
+    chosen_here = select(*own, *chosen).select_from(source).where(*here).order_by(_STATE.uid)
+    between = _STATE.uid.between(bindparam("low"), bindparam("high"))
+    return Statement(among(_STATE.uid, chosen_here.where)), Statement(chosen_here.where(between))
 
 
 def _column(name: str) -> "Column[Any]":
-    if name in {"at", "size"}:
-        return messages.c[name]
+    if name == "at":
+        return messages.c.at
+    if name == "size":
+        return _STATE.size
     return _FORMS[name] if name in _FORMS else _DETAILS[name]
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "add_folder",
     "change_box",
     "ensure_folder",
+    "folder_and_modseq",
     "folder_named",
     "folder_of",
     "hold",
@@ -60,6 +61,11 @@ _ADD = insert_into(folders, returning="id")
 _LIST = Statement(select(*_COLUMNS).where(folders.c.mailbox_id == bindparam("mailbox")).order_by(folders.c.id))
 _NAMED = Statement(
     select(*_COLUMNS).where(folders.c.mailbox_id == bindparam("mailbox"), folders.c.name == bindparam("called"))
+)
+_WITH_MODSEQ = Statement(
+    select(*_COLUMNS, mailboxes.c.modseq)
+    .select_from(folders.join(mailboxes))
+    .where(folders.c.mailbox_id == bindparam("mailbox"), folders.c.name == bindparam("called"))
 )
 _BY_ID = Statement(
     select(*_COLUMNS).where(folders.c.mailbox_id == bindparam("mailbox"), folders.c.id == bindparam("folder"))
@@ -132,6 +138,12 @@ def list_folders(connection: Connection, mailbox_id: int) -> list[StoredFolder]:
 def folder_named(connection: Connection, mailbox_id: int, name: str) -> StoredFolder | None:
     row = _NAMED.one(connection, {"mailbox": mailbox_id, "called": name})
     return _folder(row) if row else None
+
+
+def folder_and_modseq(connection: Connection, mailbox_id: int, name: str) -> tuple[StoredFolder, int] | None:
+    """The folder of this name, and the modseq of its mailbox."""
+    row = _WITH_MODSEQ.one(connection, {"mailbox": mailbox_id, "called": name})
+    return None if row is None else (_folder(row), row[-1])
 
 
 def folder_of(connection: Connection, mailbox_id: int, folder_id: int) -> StoredFolder | None:

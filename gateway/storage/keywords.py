@@ -1,4 +1,4 @@
-"""The keywords of a mailbox's own: each has a bit in ``messages.keywords``."""
+"""The keywords of a mailbox's own: each has a bit in ``message_states.keywords``."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, delete, select
 
 from gateway.storage.statements import Statement, insert_into
-from gateway.storage.tables import keywords, messages
+from gateway.storage.tables import keywords, message_states
 
 __all__ = ["MOST", "TooManyKeywords", "bits_for", "keyword_names"]
 
@@ -24,8 +24,8 @@ _FORGET = Statement(
     delete(keywords).where(keywords.c.mailbox_id == bindparam("mailbox"), keywords.c.bit == bindparam("bit"))
 )
 _USED = Statement(
-    select(messages.c.keywords)
-    .where(messages.c.mailbox_id == bindparam("mailbox"), messages.c.keywords != 0)
+    select(message_states.c.keywords)
+    .where(message_states.c.mailbox_id == bindparam("mailbox"), message_states.c.keywords != 0)
     .distinct()
 )
 

@@ -19,7 +19,15 @@ from gateway.storage.digests import Arrivals
 from gateway.storage.errors import Conflict
 from gateway.storage.handovers import Due
 from gateway.storage.statements import Statement
-from gateway.storage.tables import certified_messages, certified_recipients, folders, mailboxes, messages
+from gateway.storage.states import Change, note_changes
+from gateway.storage.tables import (
+    certified_messages,
+    certified_recipients,
+    folders,
+    mailboxes,
+    message_states,
+    messages,
+)
 from gateway.storage.values import clean, instant, micros
 from receipts.records import record
 from receipts.wire import RecipientKind
@@ -90,7 +98,6 @@ class StoredMessage:
     at: datetime
     size: int
     kind: str
-    flags: int
     body_id: int
     pec_msgid: str | None
 
@@ -144,12 +151,18 @@ _MINUS_DELIVERED = (
     .correlate(messages)
 )
 _SENT = Statement(
-    select(messages.c.mailbox_id, messages.c.flags, _MINUS_DELIVERED).where(messages.c.token == bindparam("key"))
+    select(messages.c.mailbox_id, messages.c.folder, messages.c.uid, message_states.c.flags, _MINUS_DELIVERED)
+    .select_from(messages.join(message_states))
+    .where(messages.c.token == bindparam("key"))
 )
 _MARK = Statement(
-    update(messages)
-    .where(messages.c.token == bindparam("key"))
-    .values(flags=messages.c.flags.op("|")(bindparam("mark")), modseq=bindparam("now"))
+    update(message_states)
+    .where(
+        message_states.c.mailbox_id == bindparam("mailbox"),
+        message_states.c.folder == bindparam("here"),
+        message_states.c.uid == bindparam("number"),
+    )
+    .values(flags=message_states.c.flags.op("|")(bindparam("mark")), modseq=bindparam("now"))
 )
 _ALWAYS_THERE: Final = frozenset(folder.key for folder in FIRST_FOLDERS)
 
@@ -183,6 +196,11 @@ class _Deliveries(Addition):
     Mailboxes are taken in the order of their ids, so that two nodes never wait for each other.
     """
 
+    def __init__(self) -> None:
+        super().__init__(messages, without=("id",))
+        self._states = Addition(message_states)
+        self.tables |= self._states.tables
+
     def flush(self, connection: Connection, rows: list[Any]) -> None:
         new = [row for row in rows if not isinstance(row, _SentMark)]
         marks = [row for row in rows if isinstance(row, _SentMark)] if len(new) < len(rows) else []
@@ -200,30 +218,35 @@ class _Deliveries(Addition):
                 raise Conflict(f"mailbox {row['mailbox_id']} has come back here meanwhile")
             if row["most"] is not None and tally.used > row["most"]:
                 raise Conflict(f"mailbox {row['mailbox_id']} has filled up meanwhile")
-        for values, mailbox in marked:
-            tally = tallies[mailbox]
+        for values in marked:
+            tally = tallies[values["mailbox"]]
             tally.modseq = values["now"] = tally.modseq + 1
-        if marked:
-            _MARK.many(connection, [values for values, _ in marked])
+        _MARK.many(connection, marked)
+        note_changes(connection, [_change(values) for values in marked])
         heard_of = {mailbox: tally.about for mailbox, tally in tallies.items() if tally.about}
         if heard_of:
             digests.count(connection, _arrivals(new, heard_of))
         batch_of(connection).changed.update({mailbox: tally.modseq for mailbox, tally in tallies.items()})
         if here:
             super().flush(connection, here)
+            self._states.flush(connection, here)
 
 
-def _still_to_mark(connection: Connection, marks: list[_SentMark]) -> list[tuple[dict[str, Any], int]]:
-    """The marks that change something, with the mailbox of the message each is for."""
+def _still_to_mark(connection: Connection, marks: list[_SentMark]) -> list[dict[str, Any]]:
+    """The marks that change something, each with the place of the message that it is for."""
     found = _SENT.each(connection, [{"key": mark.token} for mark in marks])
     return [
-        ({"key": mark.token, "mark": int(mark.mark)}, row[0])
+        {"mailbox": row[0], "here": row[1], "number": row[2], "mark": int(mark.mark)}
         for mark, row in zip(marks, found, strict=True)
-        if row is not None and not row[1] & mark.mark and not (mark.mark is Mark.DELIVERED and row[2])
+        if row is not None and not row[3] & mark.mark and not (mark.mark is Mark.DELIVERED and row[4])
     ]
 
 
-def _tallies(new: list[Any], marked: list[tuple[dict[str, Any], int]]) -> dict[int, _Tally]:
+def _change(marked: Mapping[str, Any]) -> Change:
+    return Change(marked["mailbox"], marked["here"], marked["now"], marked["number"], marked["number"])
+
+
+def _tallies(new: list[Any], marked: list[dict[str, Any]]) -> dict[int, _Tally]:
     tallies: dict[int, _Tally] = {}
     counted: set[tuple[int, int]] = set()
     for row in new:
@@ -233,8 +256,8 @@ def _tallies(new: list[Any], marked: list[tuple[dict[str, Any], int]]) -> dict[i
         if content not in counted and counts(row["kind"]):
             counted.add(content)  # a box may get several copies of one arrival
             tally.bytes += row["size"]
-    for _, mailbox in marked:
-        tallies.setdefault(mailbox, _Tally()).marked += 1
+    for values in marked:
+        tallies.setdefault(values["mailbox"], _Tally()).marked += 1
     return dict(sorted(tallies.items()))
 
 
@@ -300,7 +323,7 @@ def _place(connection: Connection, row: dict[str, Any], tally: _Tally) -> str:
     return Folder.INBOX if folder == Folder.JUNK and is_certified(row["kind"]) else folder
 
 
-_PUT = _Deliveries(messages, without=("id",))
+_PUT = _Deliveries()
 _COLUMNS = (
     messages.c.id,
     messages.c.token,
@@ -309,7 +332,6 @@ _COLUMNS = (
     messages.c.at,
     messages.c.size,
     messages.c.kind,
-    messages.c.flags,
     messages.c.body_id,
     messages.c.pec_msgid,
 )
@@ -391,7 +413,6 @@ def _message(row: tuple[Any, ...]) -> StoredMessage:
         at=instant(row[4]),
         size=row[5],
         kind=row[6],
-        flags=row[7],
-        body_id=row[8],
-        pec_msgid=row[9],
+        body_id=row[7],
+        pec_msgid=row[8],
     )

@@ -6,9 +6,18 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, func, select, text
 
 from gateway.storage.statements import Row, Statement
-from gateway.storage.tables import message_details, message_words, messages
+from gateway.storage.tables import message_details, message_states, message_words, messages
 
-__all__ = ["FIELDS", "holding_header", "holding_words", "in_field", "not_whole", "sent_days", "states"]
+__all__ = [
+    "FIELDS",
+    "holding_header",
+    "holding_words",
+    "in_field",
+    "not_whole",
+    "sent_days",
+    "states_and_sizes",
+    "times",
+]
 
 FIELDS: Final = ("subject", "senders", "recipients", "copies", "hidden", "heads")
 """Columns of ``message_details`` that hold text as ``receipts.plaintext.searched`` makes it."""
@@ -19,11 +28,13 @@ MOST_GRAMS: Final = 60
 
 _HERE = (messages.c.mailbox_id == bindparam("mailbox"), messages.c.folder == bindparam("here"))
 _JOINED = messages.join(message_details, message_details.c.body_id == messages.c.body_id)
+_STATE = message_states.c
 _STATES = Statement(
-    select(messages.c.uid, messages.c.modseq, messages.c.flags, messages.c.keywords, messages.c.at, messages.c.size)
-    .where(*_HERE)
-    .order_by(messages.c.uid)
+    select(_STATE.uid, _STATE.modseq, _STATE.flags, _STATE.keywords, _STATE.size)
+    .where(_STATE.mailbox_id == bindparam("mailbox"), _STATE.folder == bindparam("here"))
+    .order_by(_STATE.uid)
 )
+_TIMES = Statement(select(messages.c.uid, messages.c.at).where(*_HERE))
 _SENT = Statement(select(messages.c.uid, message_details.c.sent_day).select_from(_JOINED).where(*_HERE))
 
 
@@ -72,9 +83,14 @@ _NOT_WHOLE = Statement(
 )
 
 
-def states(connection: Connection, mailbox_id: int, folder: str) -> list[Row]:
-    """UID, modseq, flags, keywords, instant and size of every message, by UID: bare tuples."""
+def states_and_sizes(connection: Connection, mailbox_id: int, folder: str) -> list[Row]:
+    """UID, modseq, flags, keywords and size of every message, by UID: bare tuples."""
     return _STATES.all(connection, {"mailbox": mailbox_id, "here": folder})
+
+
+def times(connection: Connection, mailbox_id: int, folder: str) -> list[Row]:
+    """UID and internal date of every message."""
+    return _TIMES.all(connection, {"mailbox": mailbox_id, "here": folder})
 
 
 def sent_days(connection: Connection, mailbox_id: int, folder: str) -> list[Row]:

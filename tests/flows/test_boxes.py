@@ -199,7 +199,7 @@ async def test_messages_are_copied_moved_and_removed(here: Office) -> None:
     assert await box.expunge(inbox, uids[2:]) == uids[2:]
     assert await box.expunge(inbox, None) == uids[:1]
     changes = await box.changes(inbox, 0)
-    assert (changes.rows, changes.vanished, changes.uid_next) == ([], uids, uids[-1] + 1)
+    assert (changes.rows, changes.vanished) == ([], uids)
     with pytest.raises(BoxRefused):
         await box.copy(archive.folder_id, list(archive.uids), "Nirgends")
 

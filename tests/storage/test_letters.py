@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from gateway.points.marks import Mark
 from gateway.points.tracking import OPEN, RecipientState
-from gateway.storage import certified, content, folders, letters, mailboxes
+from gateway.storage import certified, content, folders, letters, mailboxes, states
 from gateway.storage.engine import Storage
 from gateway.storage.errors import Conflict
 from gateway.storage.folders import StoredFolder
@@ -59,7 +59,7 @@ def used(place: Place) -> int:
 
 def rows(place: Place, folder: str = "INBOX") -> list[tuple[int, int, int]]:
     """UID, modseq and flags."""
-    found = place.storage.read_now(lambda connection: letters.letters(connection, place.anna.mailbox_id, folder))
+    found = place.storage.read_now(lambda connection: states.states(connection, place.anna.mailbox_id, folder))
     return [row[:3] for row in found]
 
 
@@ -70,7 +70,7 @@ def flag(place: Place, uids: list[int], **changes: Any) -> tuple[int, int]:
     def transaction(connection: Connection) -> tuple[int, int]:
         box = place.anna.mailbox_id
         modseq = folders.change_box(connection, box)[0]
-        return modseq, letters.set_flags(connection, box, "INBOX", uids, modseq=modseq, **values)
+        return modseq, states.set_flags(connection, box, "INBOX", uids, modseq=modseq, **values)
 
     return place.storage.write_now(transaction)
 
@@ -238,12 +238,12 @@ def test_counting_looks_at_each_folder(place: Place) -> None:
     put(place, new(place, flags=1), new(place), new(place, flags=8, size=7), new(place, folder="Sent"))
     box = place.anna.mailbox_id
     read = place.storage.read_now
-    assert read(lambda c: letters.weight(c, box, "INBOX")) == (3, 207, 3)
-    assert read(lambda c: letters.weight(c, box, "INBOX", 2)) == (1, 7, 3)
-    assert read(lambda c: letters.count_from(c, box, "INBOX", 2)) == 2
-    assert read(lambda c: letters.weight(c, box, "Sent")) == (1, 100, 4)
-    assert read(lambda c: letters.weight(c, box, "Junk")) == (0, 0, 0)
-    assert read(lambda c: letters.without_or_with(c, box, "INBOX", Mark.SEEN, Mark.DELETED)) == [(2, 0), (3, 8)]
+    assert read(lambda c: states.weight(c, box, "INBOX")) == (3, 207, 3)
+    assert read(lambda c: states.weight(c, box, "INBOX", 2)) == (1, 7, 3)
+    assert read(lambda c: states.count_from(c, box, "INBOX", 2)) == 2
+    assert read(lambda c: states.weight(c, box, "Sent")) == (1, 100, 4)
+    assert read(lambda c: states.weight(c, box, "Junk")) == (0, 0, 0)
+    assert read(lambda c: states.without_or_with(c, box, "INBOX", Mark.SEEN, Mark.DELETED)) == [(2, 0), (3, 8)]
 
 
 def test_a_message_is_recent_to_the_first_who_asks(place: Place) -> None:

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 from sqlalchemy import Connection
 
-from gateway.storage import letters, mailboxes
+from gateway.storage import letters, mailboxes, states
 from gateway.storage.engine import Storage
 from gateway.storage.errors import Conflict
 from gateway.storage.mailboxes import Folder, NewMessage, StoredMessage
@@ -43,8 +43,9 @@ async def test_a_message_comes_back_as_it_was_delivered(place: Place) -> None:
     box = place.anna.mailbox_id
     await delivered(place, new(place, box, token="opaque", kind="delivery", pec_msgid="id@alfa.example", flags=1))
     (found,) = await listing(place, box)
-    assert (found.token, found.kind, found.pec_msgid, found.flags) == ("opaque", "delivery", "id@alfa.example", 1)
+    assert (found.token, found.kind, found.pec_msgid) == ("opaque", "delivery", "id@alfa.example")
     assert (found.uid, found.at, found.size, found.body_id, found.folder) == (1, AT, 100, place.body, "Receipts")
+    assert await place.storage.read(lambda c: states.states(c, box, "Receipts")) == [(1, 2, 1, 0)]
 
 
 async def test_each_mailbox_counts_for_itself_in_order_of_arrival(place: Place) -> None:
@@ -123,7 +124,7 @@ async def test_every_change_has_a_modseq_of_its_own(place: Place) -> None:
     await delivered(place, new(place, box))
 
     def modseqs(connection: Connection) -> list[int]:
-        rows = connection.exec_driver_sql("SELECT modseq FROM messages ORDER BY uid").all()
+        rows = connection.exec_driver_sql("SELECT modseq FROM message_states ORDER BY uid").all()
         return [row[0] for row in rows]
 
     assert await place.storage.read(modseqs) == [3, 5]

@@ -157,10 +157,7 @@ class View:
     def tell_stored(self, stored: Stored) -> None:
         """The client is told now of messages whose flags it stored."""
         there = stored.messages
-        if self._flags is not None:
-            numbers = zip(self.numbers_of(there.uids), there.modseqs, there.flags, strict=True)
-            for number, modseq, flags in numbers:
-                self._modseqs[number - 1], self._flags[number - 1] = modseq, flags
+        self._put(self.numbers_of(there.uids), there)
         if stored.modseq == self.modseq + 1:  # nobody else has changed the box: of this there is no news
             self.modseq = stored.modseq
         else:
@@ -190,7 +187,8 @@ class View:
         self._uids.extend(fresh)
         self._told.clear()
         self.modseq = changes.modseq
-        self.uid_next = changes.uid_next
+        highest = max((uids[-1] for uids in (fresh, changes.vanished) if uids), default=0)
+        self.uid_next = max(self.uid_next, highest + 1)
         return bool(fresh), changed
 
     def keep_only(self, uids: Iterable[int]) -> None:
@@ -211,6 +209,17 @@ class View:
             self._uids = array("I", (uid for uid in self._uids if uid not in gone))
         self._gone = set()
         return uids, numbers
+
+    def _put(self, numbers: Sequence[int], there: Details) -> None:
+        """Keep flags and modseqs of the messages with these numbers, if all are kept."""
+        if self._flags is None:
+            return
+        if isinstance(numbers, range):
+            here = slice(numbers.start - 1, numbers.stop - 1)
+            self._flags[here], self._modseqs[here] = there.flags, array("Q", there.modseqs)
+            return
+        for number, modseq, flags in zip(numbers, there.modseqs, there.flags, strict=True):
+            self._modseqs[number - 1], self._flags[number - 1] = modseq, flags
 
     def _keep(self, row: Row) -> None:
         number = None if self._flags is None else self.number(row.uid)

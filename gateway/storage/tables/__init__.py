@@ -14,7 +14,15 @@ from gateway.storage.tables.fetched import downloads
 from gateway.storage.tables.handovers import handovers
 from gateway.storage.tables.imports import import_sources, imported
 from gateway.storage.tables.legal import register, register_chain, register_links, register_segments
-from gateway.storage.tables.mail import expunged, folders, keywords, messages, subscriptions
+from gateway.storage.tables.mail import (
+    expunged,
+    flag_changes,
+    folders,
+    keywords,
+    message_states,
+    messages,
+    subscriptions,
+)
 from gateway.storage.tables.octets import bodies, body_contents, chunk_sets, content_chunks, contents
 from gateway.storage.tables.operation import alarms, leases
 from gateway.storage.tables.outgoing import outbox
@@ -47,6 +55,7 @@ __all__ = [
     "domains",
     "downloads",
     "expunged",
+    "flag_changes",
     "folders",
     "handovers",
     "import_sources",
@@ -59,6 +68,7 @@ __all__ = [
     "mailboxes",
     "message_details",
     "message_forms",
+    "message_states",
     "message_words",
     "messages",
     "metadata",

@@ -1,10 +1,22 @@
 """What lies in mailboxes, in which folders, and what has left them."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, SmallInteger, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from gateway.storage.tables.columns import Id, id_column, instant, link, metadata, words
 
-__all__ = ["expunged", "folders", "keywords", "messages", "subscriptions"]
+__all__ = ["expunged", "flag_changes", "folders", "keywords", "message_states", "messages", "subscriptions"]
 
 folders = Table(
     "folders",
@@ -37,7 +49,7 @@ keywords = Table(
     "keywords",
     metadata,
     Column("mailbox_id", Id, ForeignKey("mailboxes.id", ondelete="CASCADE"), primary_key=True),
-    Column("bit", SmallInteger, primary_key=True, autoincrement=False),  # of messages.keywords
+    Column("bit", SmallInteger, primary_key=True, autoincrement=False),  # of message_states.keywords
     words("name"),  # as first written
     sqlite_with_rowid=False,
 )
@@ -50,27 +62,47 @@ messages = Table(
     link("mailbox_id", "mailboxes.id"),
     words("folder"),  # the key of one
     Column("uid", BigInteger, nullable=False),
-    Column("modseq", BigInteger, nullable=False),
     instant("at"),
     Column("size", BigInteger, nullable=False),
     words("kind"),
-    Column("flags", Integer, nullable=False),  # Marks: what every mailbox knows
     link("body_id", "bodies.id"),
     words("return_path"),
     words("pec_msgid", nullable=True),
-    Column("keywords", BigInteger, nullable=False, server_default=text("0")),  # bits of this mailbox's own keywords
     UniqueConstraint("mailbox_id", "uid"),
 )
 Index("ix_messages_body_id", messages.c.body_id)
-Index("ix_messages_mailbox_id_folder_uid", messages.c.mailbox_id, messages.c.folder, messages.c.uid)
-Index(
-    "ix_messages_state",  # what changes with a message, so that counting and comparing folders reads nothing else
-    messages.c.mailbox_id,
-    messages.c.folder,
-    messages.c.modseq,
-    messages.c.uid,
-    messages.c.flags,
-    messages.c.size,
+Index("ix_messages_mailbox_id_folder_uid", messages.c.mailbox_id, messages.c.folder, messages.c.uid, unique=True)
+
+message_states = Table(
+    "message_states",  # what changes of a message: rows so small that a thousand of them change at once, and no index
+    metadata,
+    Column("mailbox_id", Id, primary_key=True),
+    Column("folder", Text, primary_key=True),
+    Column("uid", BigInteger, primary_key=True, autoincrement=False),
+    Column("modseq", BigInteger, nullable=False),
+    Column("flags", Integer, nullable=False),  # Marks: what every mailbox knows
+    Column("keywords", BigInteger, nullable=False),  # bits of this mailbox's own keywords
+    Column("size", BigInteger, nullable=False),  # this and the next once more, so that a folder is counted and listed
+    Column("body_id", Id, nullable=False),  # without reading its messages
+    ForeignKeyConstraint(  # a message that moves or leaves takes its state along
+        ["mailbox_id", "folder", "uid"],
+        ["messages.mailbox_id", "messages.folder", "messages.uid"],
+        ondelete="CASCADE",
+        onupdate="CASCADE",
+    ),
+    sqlite_with_rowid=False,
+)
+
+flag_changes = Table(
+    "flag_changes",  # the last ones in each folder, so that news are found without an index of all modseqs
+    metadata,
+    Column("mailbox_id", Id, ForeignKey("mailboxes.id", ondelete="CASCADE"), primary_key=True),
+    Column("folder", Text, primary_key=True),  # the key of one
+    Column("slot", SmallInteger, primary_key=True, autoincrement=False),  # the modseq, modulo how many are kept
+    Column("modseq", BigInteger, nullable=False),
+    Column("first_uid", BigInteger, nullable=False),  # nothing before it has changed then
+    Column("last_uid", BigInteger, nullable=False),  # nor after it
+    sqlite_with_rowid=False,
 )
 
 expunged = Table(

@@ -238,7 +238,7 @@ class MemoryBox:
         rows = [kept.row for kept in self._in(folder_id) if kept.modseq > since]
         vanished = sorted(uid for modseq, folder, uid in self.gone if modseq > since and folder == folder_id)
         known = since >= self.forgotten
-        return Changes(modseq=self.count, rows=rows, vanished=vanished if known else None, uid_next=self.last_uid + 1)
+        return Changes(modseq=self.count, rows=rows, vanished=vanished if known else None)
 
     async def details(self, folder_id: int, uids: Sequence[int], want: Want, /) -> Details:
         self._check()

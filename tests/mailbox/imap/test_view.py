@@ -31,9 +31,7 @@ def row(uid: int, modseq: int) -> Row:
 
 
 def changes(*rows: Row, vanished: tuple[int, ...] = (), modseq: int = 20) -> Changes:
-    return Changes(
-        modseq=modseq, rows=rows, vanished=vanished, uid_next=max((each.uid for each in rows), default=30) + 1
-    )
+    return Changes(modseq=modseq, rows=rows, vanished=vanished)
 
 
 @pytest.mark.parametrize(
