@@ -92,12 +92,14 @@ def rename(connection: Connection, mailbox_id: int, old: str, new: str, above: S
         (made,) = _make(connection, mailbox_id, known, (new,))
         letters.move(connection, mailbox_id, INBOX, None, made.key, at)
         return
-    for one in known:
-        if one.name == old or one.name.startswith(f"{old}/"):
-            renamed = new + one.name[len(old) :]
-            if not is_folder_name(renamed):
-                raise BoxRefused(Why.CANNOT)
-            folders.rename_folder(connection, one.id, renamed)
+    moved = [one for one in known if one.name == old or one.name.startswith(f"{old}/")]
+    names = [new + one.name[len(old) :] for one in moved]
+    if not all(map(is_folder_name, names)):
+        raise BoxRefused(Why.CANNOT)
+    if not {one.name for one in known}.isdisjoint(names):  # below a name that is no folder itself
+        raise BoxRefused(Why.EXISTS)
+    for one, name in zip(moved, names, strict=True):
+        folders.rename_folder(connection, one.id, name)
 
 
 def subscribe(connection: Connection, mailbox_id: int, name: str, *, on: bool) -> None:

@@ -55,18 +55,19 @@ def bits_for(connection: Connection, mailbox_id: int, names: Iterable[str], *, a
         if bit is None:
             if not add:
                 continue
-            bit = by_name[name.lower()] = _free_bit(connection, mailbox_id, known)
+            bit = by_name[name.lower()] = _free_bit(connection, mailbox_id, known, bits)
             known[bit] = name
             _ADD.run(connection, {"mailbox_id": mailbox_id, "bit": bit, "name": name})
         bits |= 1 << bit
     return bits
 
 
-def _free_bit(connection: Connection, mailbox_id: int, known: Mapping[int, str]) -> int:
+def _free_bit(connection: Connection, mailbox_id: int, known: Mapping[int, str], taken: int) -> int:
+    """A bit that no message carries. ``taken``: those that one is about to."""
     free = next((bit for bit in range(MOST) if bit not in known), None)
     if free is not None:
         return free
-    used = 0
+    used = taken
     for (bits,) in _USED.all(connection, {"mailbox": mailbox_id}):
         used |= bits
     unused = next((bit for bit in range(MOST) if not used >> bit & 1), None)

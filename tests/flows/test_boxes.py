@@ -184,6 +184,10 @@ async def test_a_box_knows_many_keywords_but_not_any_number(here: Office) -> Non
     await box.store(folder, uids, FlagChange.REMOVE, names[:1])
     stored = await box.store(folder, uids, FlagChange.ADD, ["neu"])
     assert stored.rows[0].flags == {*names[1:], "neu"}
+    await box.store(folder, uids, FlagChange.REPLACE, [])
+    with pytest.raises(BoxRefused):
+        await box.store(folder, uids, FlagChange.ADD, [f"n{number}" for number in range(63)])
+    assert (await box.store(folder, uids, FlagChange.REMOVE, [])).rows[0].flags == frozenset()
 
 
 async def test_messages_are_copied_moved_and_removed(here: Office) -> None:
@@ -292,7 +296,9 @@ async def test_names_that_no_folder_may_have(here: Office, name: str) -> None:
 
 async def test_what_nobody_may_do_to_folders(here: Office) -> None:
     box = await here.box()
-    await box.create(["Mia"], None)
+    await box.create(["Mia", "Mia/sotto"], None)
+    await box.create(["Tua", "Tua/sotto"], None)
+    await box.delete("Tua")
     for act, why in (
         (box.create(["Mia"], None), Why.EXISTS),
         (box.create(["Altri inviati"], SpecialUse.SENT), Why.CANNOT),
@@ -300,7 +306,8 @@ async def test_what_nobody_may_do_to_folders(here: Office) -> None:
         (box.delete("Ricevute"), Why.CANNOT),
         (box.delete("Nirgends"), Why.NO_FOLDER),
         (box.rename("Mia", "Sent", []), Why.EXISTS),
-        (box.rename("Mia", "Mia/sotto", []), Why.CANNOT),
+        (box.rename("Mia", "Mia/altra", []), Why.CANNOT),
+        (box.rename("Mia", "Tua", []), Why.EXISTS),  # where Mia/sotto would be a second Tua/sotto
         (box.open("Nirgends", read_only=True), Why.NO_FOLDER),
     ):
         with pytest.raises(BoxRefused) as refused:

@@ -12,6 +12,7 @@ from gateway.points.boxes import SpecialUse
 
 __all__ = [
     "SYSTEM_FLAGS",
+    "bare_flags",
     "date_time",
     "enabled",
     "flag",
@@ -58,6 +59,16 @@ def flag(cursor: Cursor) -> str:
 
 def flags(cursor: Cursor) -> frozenset[str]:
     return frozenset(each for each in cursor.many(lambda: flag(cursor), _MOST_FLAGS) if each)
+
+
+def bare_flags(cursor: Cursor) -> frozenset[str]:
+    """One flag or more without brackets, as STORE takes them too."""
+    found = [flag(cursor)]
+    while cursor.skip(b" "):
+        if len(found) >= _MOST_FLAGS:
+            cursor.fail("list too long")
+        found.append(flag(cursor))
+    return frozenset(each for each in found if each)
 
 
 def date_time(cursor: Cursor) -> datetime:

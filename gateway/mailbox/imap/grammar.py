@@ -8,9 +8,9 @@ from typing import Final
 
 from gateway.mailbox.imap import names
 from gateway.mailbox.imap.arguments import (
+    bare_flags,
     date_time,
     enabled,
-    flag,
     flags,
     folder,
     known_words,
@@ -341,13 +341,7 @@ def _store(cursor: Cursor, reading: Reading, *, uid: bool) -> Asked:  # noqa: AR
     if change is None or (dot and silent != b"SILENT"):
         cursor.fail("FLAGS expected")
     cursor.space()
-    if cursor.next_is(b"("):
-        kept = flags(cursor)
-    else:
-        one = [flag(cursor)]
-        while cursor.skip(b" "):
-            one.append(flag(cursor))
-        kept = frozenset(each for each in one if each)
+    kept = flags(cursor) if cursor.next_is(b"(") else bare_flags(cursor)
     return Store(numbers, uid, change, kept, bool(dot), since)
 
 

@@ -8,6 +8,7 @@ from gateway.mailbox.imap.numbers import LARGEST, covered, is_within
 from gateway.mailbox.imap.tokens import Malformed
 from gateway.mailbox.imap.view import View
 from gateway.points.boxes import Opened
+from gateway.points.marks import RESERVED, marks_of
 
 __all__ = ["close", "select"]
 
@@ -38,9 +39,10 @@ async def close(inside: Inside, *, expunge: bool) -> None:
 
 
 def _told(opened: Opened, view: View) -> bytes:
+    to_be_set = [flag for flag in opened.flags if not marks_of((flag,))[0] & RESERVED]
     lines = [
         replies.flags(opened.flags),
-        replies.permanent_flags(opened.flags, read_only=view.read_only),
+        replies.permanent_flags(to_be_set, read_only=view.read_only),
         replies.exists(len(view)),
         replies.recent(view.recent()),
         replies.ok(b"*", f"[UIDVALIDITY {opened.uid_validity}] of this folder"),

@@ -321,6 +321,7 @@ WRONG = [
     b"a STORE 1 FLAGS (\\Nix)",
     b"a STORE 1 FLAGS (" + b"x" * 101 + b")",
     b"a STORE 1 FLAGS (" + b" ".join(b"x%d" % number for number in range(101)) + b")",
+    b"a STORE 1 FLAGS " + b" ".join(b"x%d" % number for number in range(101)),
     b"a STORE 1 (UNCHANGEDSINCE x) FLAGS ()",
     b"a STORE 1 (NIX 1) FLAGS ()",
     b"a COPY 1",

@@ -202,6 +202,14 @@ async def test_a_client_that_idles_for_ever_is_let_go(make_house: MakeHouse) -> 
     assert await client.left_alone() == replies.BYE_TIMEOUT
 
 
+async def test_what_the_service_says_of_a_message_is_no_clients_to_set(house: House) -> None:
+    house.box.flag(1, "$Certified", "$Label")
+    client = await house.client()
+    told = await client.ask(b"SELECT INBOX")
+    assert told[0].startswith(b"* FLAGS ($Certified $Label \\Answered ")
+    assert told[1].startswith(b"* OK [PERMANENTFLAGS ($Label \\* \\Answered ")
+
+
 # CONDSTORE and QRESYNC.
 
 
