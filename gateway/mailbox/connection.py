@@ -52,6 +52,8 @@ class Connection(asyncio.Protocol):
         self._output: asyncio.Future[None] | None = None
         self._deflated: Deflated | None = None
         self._transport: asyncio.Transport
+        self.by: float | None = None
+        """The moment of the loop after which nothing is read any more, however much comes: for strangers."""
         self.address = ""
         self.port = 0
         self.task: asyncio.Task[None]
@@ -116,7 +118,7 @@ class Connection(asyncio.Protocol):
             Interrupted: somebody called ``interrupt``.
             TooSlow: nothing whole within ``seconds``.
         """
-        until = self._loop.time() + seconds
+        until = self._until(seconds)
         searched = 0
         if self._interrupted:
             raise Interrupted
@@ -137,7 +139,7 @@ class Connection(asyncio.Protocol):
 
     async def octets(self, most: int, seconds: float) -> bytes:
         """Some of the next bytes, one at least and ``most`` at most. Raises as ``line``."""
-        until = self._loop.time() + seconds
+        until = self._until(seconds)
         while not self._received:
             if self._gone or self._ended:
                 raise ConnectionGone
@@ -147,6 +149,13 @@ class Connection(asyncio.Protocol):
         found = bytes(self._received[:most])
         self._taken(len(found))
         return found
+
+    def _until(self, seconds: float) -> float:
+        """Until when to wait. Raises TooSlow if nothing more is read anyway."""
+        now = self._loop.time()
+        if self.by is not None and now >= self.by:
+            raise TooSlow
+        return now + seconds if self.by is None else min(now + seconds, self.by)
 
     def write(self, data: bytes) -> None:
         """Add to the replies; ``flush`` sends them."""

@@ -116,6 +116,7 @@ class MailboxServer:
             if not implicit_tls:
                 connection.write(words.busy)
             return
+        connection.by = asyncio.get_running_loop().time() + self._limits.sign_in_seconds
         session = self._sessions[connection] = self._begin(connection, ticket, implicit_tls)
         try:
             async with asyncio.timeout(self._limits.session_seconds):

@@ -101,7 +101,7 @@ class Session:
             elif (turn := turn + 1) % _TURN == 0:
                 await asyncio.sleep(0)
             most = limits.response_bytes if self._dialogue.in_auth else limits.line_bytes
-            line = await connection.line(most, self._patience())
+            line = await connection.line(most, limits.idle_seconds)
             if await self._do(line):
                 return
 
@@ -134,11 +134,6 @@ class Session:
                 "seconds": round(time.monotonic() - self._began, 3),
             },
         )
-
-    def _patience(self) -> float:
-        if self._holder is not None:
-            return self._limits.idle_seconds
-        return max(0.0, min(self._limits.idle_seconds, self._began + self._limits.sign_in_seconds - time.monotonic()))
 
     async def _do(self, line: bytes) -> bool:
         """Do what a line asks; whether the session is over."""
@@ -195,6 +190,7 @@ class Session:
             word = replies.SIGNED_OUT if who.visit is None else replies.RIGHTS_CHANGED
             self._leave_live = shared.live.enter(who.account_id, lambda: self.end(word), who.visit)
         self._ticket.signed_in()
+        connection.by = None
         self._opened = await shared.maildrops.open(who)
         connection.write(self._dialogue.signed_in(Maildrop(self._opened.entries, may_delete=who.may(Act.REMOVE))))
         return False

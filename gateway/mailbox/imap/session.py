@@ -140,18 +140,13 @@ class Session:
 
     async def _request(self) -> bytes | Incoming:
         inside, limits = self._inside, self._limits
-        if inside is None:
-            left = max(0.0, self._began + limits.sign_in_seconds - time.monotonic())
-            return await request(
-                self._connection, limits, most=limits.stranger_bytes, seconds=left, utf8=False, inside=False
-            )
         return await request(
             self._connection,
             limits,
-            most=limits.command_bytes,
+            most=limits.stranger_bytes if inside is None else limits.command_bytes,
             seconds=limits.idle_seconds,
-            utf8=inside.utf8,
-            inside=True,
+            utf8=inside is not None and inside.utf8,
+            inside=inside is not None,
         )
 
     async def _take(self, data: bytes) -> bool:
@@ -246,6 +241,7 @@ class Session:
             word = replies.BYE_SIGNED_OUT if holder.visit is None else replies.BYE_RIGHTS_CHANGED
             self._leave_live = self._shared.live.enter(holder.account_id, lambda: self.end(word), holder.visit)
         self._ticket.signed_in()
+        self._connection.by = None
         return f"[CAPABILITY {self._capabilities().decode('ascii')}] welcome"
 
     def _check_right(self, verb: Verb) -> None:

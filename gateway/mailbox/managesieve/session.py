@@ -129,10 +129,8 @@ class Session:
 
     async def _request(self) -> bytes:
         limits = self._limits
-        if self._holder is not None:
-            return await request(self._connection, limits, most=limits.command_bytes, seconds=limits.idle_seconds)
-        left = max(0.0, self._began + limits.sign_in_seconds - time.monotonic())
-        return await request(self._connection, limits, most=limits.stranger_bytes, seconds=left)
+        most = limits.stranger_bytes if self._holder is None else limits.command_bytes
+        return await request(self._connection, limits, most=most, seconds=limits.idle_seconds)
 
     async def _take(self, data: bytes) -> bool:
         """Do what a command asks; whether the session is over."""
@@ -194,9 +192,9 @@ class Session:
         """What the client answers, in base64; None if it gives up."""
         self._connection.write(challenge)
         limits = self._limits
-        left = max(0.0, self._began + limits.sign_in_seconds - time.monotonic())
+        seconds = limits.sign_in_seconds
         try:
-            answer = string(await request(self._connection, limits, most=limits.stranger_bytes, seconds=left))
+            answer = string(await request(self._connection, limits, most=limits.stranger_bytes, seconds=seconds))
         except LiteralRefused:
             return None
         return None if answer == b"*" else answer
@@ -212,6 +210,7 @@ class Session:
             word = replies.SIGNED_OUT if who.visit is None else replies.RIGHTS_CHANGED
             self._leave_live = shared.live.enter(who.account_id, lambda: self.end(word), who.visit)
         self._ticket.signed_in()
+        connection.by = None
         connection.write(replies.OK)
         return False
 

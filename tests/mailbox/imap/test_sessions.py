@@ -75,6 +75,29 @@ async def test_a_stranger_has_a_minute(make_house: MakeHouse) -> None:
     assert await client.left_alone() == replies.BYE_TIMEOUT
 
 
+@pytest.mark.parametrize(
+    "drop", [b"NOOP\r\n", b"x", b"a NOOP\r\n" * 500], ids=["commands", "a literal", "faster than they are answered"]
+)
+async def test_a_stranger_has_no_longer_by_always_saying_something(make_house: MakeHouse, drop: bytes) -> None:
+    house = await make_house(sign_in_seconds=0.5, max_bad_commands=10**9)
+    client = await house.client(signed_in=False)
+    if drop == b"x":
+        client.say(b"a LOGIN {8000}")
+        await client.hear()
+
+    async def go_on() -> None:
+        while True:
+            client.writer.write(drop)
+            await client.writer.drain()
+            await asyncio.sleep(0.01)
+
+    talking = asyncio.ensure_future(go_on())
+    try:
+        assert (await client.left_alone())[-len(replies.BYE_TIMEOUT) :] in (replies.BYE_TIMEOUT, b"")
+    finally:
+        talking.cancel()
+
+
 async def test_a_stranger_may_not_say_much(house: House) -> None:
     client = await house.client(signed_in=False)
     client.say(b"a LOGIN {100000}")
