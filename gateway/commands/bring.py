@@ -111,6 +111,8 @@ def _print(report: Report) -> None:
     typer.echo(f"folders: {report.folders}")
     typer.echo(f"copied: {report.brought} messages, {report.bytes} bytes")
     typer.echo(f"here before: {report.here_before}")
+    if report.changed or report.moved:
+        typer.echo(f"changed there: flags of {report.changed} messages, the place of {report.moved}")
     for verdict, number in sorted(report.verdicts.items()):
         typer.echo(f"certified messages, {verdict}: {number}")
     for title, lines in (("did not verify", report.suspicious), ("left out", report.left_out)):

@@ -11,6 +11,7 @@ from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
 from gateway.commands.domain import opened, refuse, shown
 from gateway.commands.names import endpoint
 from gateway.commands.sign_in import known
+from gateway.points.following import Deletions
 from gateway.storage import collections, stores
 from gateway.storage.collections import Collection
 
@@ -33,11 +34,18 @@ def collect(
         Path | None, typer.Option("--ca-file", help="PEM of the authority of its certificate, if not a public one.")
     ] = None,
     every: Annotated[int, typer.Option("--every", metavar="MINUTES", help="How often.")] = 15,
+    deletions: Annotated[
+        Deletions,
+        typer.Option("--deletions", help="What becomes of a message here when it is deleted there."),
+    ] = Deletions.KEEP,
     config: ConfigOption = DEFAULT_CONFIG,
     *,
     stop: Annotated[bool, typer.Option("--stop", help="Collect no longer; what is here stays.")] = False,
 ) -> None:
-    """Copy what is new in a box at another provider, again and again; without options, say how that goes."""
+    """Stay in step with a box at another provider: what is new there, and flags and places that change there.
+
+    Without options, say how that goes.
+    """
     if imap is not None and (password_file is None) != stop:
         raise refuse("--imap goes with --password-file, or with --stop")
     if not SHORTEST <= every <= LONGEST:
@@ -62,6 +70,7 @@ def collect(
                     ca_file=None if ca_file is None else str(ca_file.resolve()),
                     password_file=str(password_file.resolve()),
                     every=timedelta(minutes=every),
+                    deletions=deletions,
                     at=datetime.now(UTC),
                 )
             return collections.collections_of(connection, box)
@@ -75,7 +84,8 @@ def collect(
 
 
 def _lines(one: Collection) -> list[str]:
-    lines = [f"{one.source}, every {int(one.every.total_seconds()) // 60} minutes"]
+    trashed = ", what is deleted there goes to the trash" if one.deletions is Deletions.TRASH else ""
+    lines = [f"{one.source}, every {int(one.every.total_seconds()) // 60} minutes{trashed}"]
     if one.ended_at is None:
         lines.append("  the first run is under way" if one.begun_at else "  not yet begun")
     else:

@@ -9,15 +9,16 @@ import contextlib
 import logging
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import aioimaplib
 
 from gateway.points.folder_names import from_utf7, to_utf7
+from gateway.points.marks import is_flag
 from receipts.errors import GatewayError, TemporaryError
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "RemoteFolder",
     "RemoteMailbox",
     "RemoteMessage",
+    "RemoteState",
     "signed_in",
 ]
 
@@ -37,14 +39,22 @@ _PATIENCE_APPENDING: Final = 5  # times what any other answer may take
 _SLICE: Final = 100  # messages asked for at once
 _PIECE: Final = 1_000_000  # bytes of a message asked for at once
 _LARGEST: Final = 1_000_000_000  # bytes of a message
+_LONGEST_ANSWER: Final = 12_000_000  # bytes: a million UIDs fit in
+_MOST_LINES: Final = 100  # that the library gets at once, as it takes them one in the other
 _MAX_FOLDERS: Final = 10_000
+_MOST_FLAGS: Final = 100  # of a message
+_HIGHEST_UID: Final = (1 << 32) - 1
+_HIGHEST_MODSEQ: Final = (1 << 63) - 1  # RFC 7162 section 7
 _FLAGS: Final = re.compile(rb"FLAGS \(([^)]*)\)")
-_UID: Final = re.compile(rb"\bUID (\d+)")
-_SIZE: Final = re.compile(rb"RFC822\.SIZE (\d+)")
+_UID: Final = re.compile(rb"\bUID (\d{1,10})\b")
+_SIZE: Final = re.compile(rb"RFC822\.SIZE (\d{1,18})\b")
 _DATE: Final = re.compile(rb'INTERNALDATE "([^"]{20,40})"')
 _LISTED: Final = re.compile(rb'\(([^)]*)\) (?:"((?:\\.|[^"\\]))"|NIL) (.*)', re.DOTALL)
-_VALIDITY: Final = re.compile(rb"\[UIDVALIDITY (\d+)\]", re.IGNORECASE)
-_APPENDED: Final = re.compile(rb"\[APPENDUID (\d+) (\d+)\]", re.IGNORECASE)
+_VALIDITY: Final = re.compile(rb"\[UIDVALIDITY (\d{1,10})\]", re.IGNORECASE)
+_MODSEQ: Final = re.compile(rb"\[HIGHESTMODSEQ (\d{1,19})\]", re.IGNORECASE)
+_APPENDED: Final = re.compile(rb"\[APPENDUID (\d{1,10}) (\d{1,10})\]", re.IGNORECASE)
+_NO_DATE: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_YEAR: Final = 9999
 _NO_SELECT: Final = frozenset({"\\noselect", "\\nonexistent"})
 
 
@@ -82,13 +92,21 @@ class RemoteFolder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteState:
+    """What the server says of a folder as it is opened."""
+
+    uid_validity: int
+    modseq: int | None  # the highest of a message in it; None: it counts none (CONDSTORE, RFC 7162)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteMessage:
     """What the server says of a message."""
 
     uid: int
     size: int
     at: datetime  # internal date, in its zone
-    flags: tuple[str, ...]  # without \\Recent
+    flags: tuple[str, ...]  # without \\Recent, and what is no flag
 
 
 @asynccontextmanager
@@ -114,6 +132,10 @@ class RemoteMailbox:
     def __init__(self, client: aioimaplib.IMAP4_SSL, timeout: float) -> None:
         self._client = client
         self._timeout = timeout
+        self._waits: asyncio.Future[Any] | None = None  # for the answer that comes in
+        self._came = 0  # bytes of that answer
+        self._feed = client.protocol.data_received
+        client.protocol.data_received = self._take
 
     async def begin(self, user: str, password: str) -> None:
         await self._guarded(self._client.wait_hello_from_server)
@@ -137,30 +159,42 @@ class RemoteMailbox:
         found = (_folder(line, lines[number + 1 : number + 2]) for number, line in enumerate(lines[: 2 * _MAX_FOLDERS]))
         return [folder for folder in found if folder is not None and not folder.attributes & _NO_SELECT]
 
-    async def examine(self, folder: RemoteFolder) -> int:
-        """Open a folder to read it alone; its UIDVALIDITY."""
+    async def examine(self, folder: RemoteFolder) -> RemoteState:
+        """Open a folder to read it alone."""
         return await self._examine(folder.wire_name)
 
-    async def _examine(self, wire_name: str) -> int:
-        lines = await self._asked(lambda: self._client.examine(_quoted(wire_name)))
+    async def _examine(self, wire_name: str) -> RemoteState:
+        counts = self.can("CONDSTORE")
+        asked = _quoted(wire_name) + (" (CONDSTORE)" if counts else "")
+        lines = await self._asked(lambda: self._client.examine(asked))
         self._client.protocol.state = aioimaplib.SELECTED  # which the library forgets after EXAMINE
-        for line in lines:
-            if validity := _VALIDITY.search(bytes(line)):
-                return int(validity[1])
-        raise ImapUnavailable("the server names no UIDVALIDITY")
+        validity, modseq = _named(_VALIDITY, lines), _named(_MODSEQ, lines)
+        if validity is None:
+            raise ImapUnavailable("the server names no UIDVALIDITY")
+        counted = counts and modseq is not None and 0 < modseq <= _HIGHEST_MODSEQ
+        return RemoteState(uid_validity=validity, modseq=modseq if counted else None)
 
     async def uids(self) -> list[int]:
         """UIDs of all messages of the open folder, ascending."""
         return await self._found("ALL")
 
+    async def changed_since(self, modseq: int) -> list[int]:
+        """UIDs of what came or changed in the open folder after ``modseq`` (RFC 7162 section 3.1.5), ascending."""
+        return await self._found("MODSEQ", str(modseq + 1))
+
+    async def flags(self, uids: Sequence[int]) -> AsyncIterator[dict[int, tuple[str, ...]]]:
+        """The flags of those of these messages that are in the open folder; in slices."""
+        for first in range(0, len(uids), _SLICE):
+            wanted = uids[first : first + _SLICE]
+            lines = await self._fetched(wanted, "(UID FLAGS)")
+            told = dict(found for found in map(_flags, lines) if found is not None)
+            yield {uid: told[uid] for uid in wanted if uid in told}
+
     async def messages(self, uids: Sequence[int]) -> AsyncIterator[RemoteMessage]:
         """What the server says of these; in slices, so that a folder of any size is walked in little memory."""
         for first in range(0, len(uids), _SLICE):
             wanted = uids[first : first + _SLICE]
-            asked = ",".join(map(str, wanted))
-            lines = await self._asked(
-                lambda asked=asked: self._client.uid("FETCH", asked, "(UID FLAGS INTERNALDATE RFC822.SIZE)")  # type: ignore[misc]
-            )
+            lines = await self._fetched(wanted, "(UID FLAGS INTERNALDATE RFC822.SIZE)")
             known = {message.uid: message for message in map(_message, lines) if message is not None}
             for uid in wanted:
                 if uid in known:
@@ -207,13 +241,18 @@ class RemoteMailbox:
 
     async def look_for(self, folder: str, *criteria: str) -> tuple[int, list[int]]:
         """UIDVALIDITY of a folder, and the UIDs of its messages that meet the criteria; it is open then, to be read."""
-        validity = await self._examine(to_utf7(folder))
-        return validity, await self._found(*criteria)
+        state = await self._examine(to_utf7(folder))
+        return state.uid_validity, await self._found(*criteria)
+
+    async def _fetched(self, uids: Sequence[int], items: str) -> list[Any]:
+        asked = ",".join(map(str, uids))
+        return await self._asked(lambda: self._client.uid("FETCH", asked, items))
 
     async def _found(self, *criteria: str) -> list[int]:
         lines = await self._asked(lambda: self._client.uid_search(*criteria, charset=None))
         numbers = b" ".join(bytes(line) for line in lines[:-1]).split()
-        return sorted({int(number) for number in numbers if number.isdigit() and len(number) <= 10})
+        found = {int(number) for number in numbers if number.isdigit() and len(number) <= 10}
+        return sorted(uid for uid in found if 0 < uid <= _HIGHEST_UID)
 
     async def _asked(self, ask: Callable[[], Awaitable[Any]], *, patience: float = 1) -> list[Any]:
         response = await self._guarded(ask, patience=patience)
@@ -223,9 +262,12 @@ class RemoteMailbox:
         return list(response.lines)
 
     async def _guarded(self, ask: Callable[[], Awaitable[Any]], *, patience: float = 1) -> Any:
-        asked = asyncio.ensure_future(ask())
+        self._came = 0
+        asked = self._waits = asyncio.ensure_future(ask())
         try:
             await asyncio.wait({asked}, timeout=self._timeout * patience)
+            if self._came > _LONGEST_ANSWER:
+                raise EOFError("the answer is longer than any should be")
             if not asked.done():
                 raise TimeoutError
             return asked.result()
@@ -236,6 +278,17 @@ class RemoteMailbox:
         finally:
             if not asked.done():
                 self._let_go(asked)
+
+    def _take(self, data: bytes) -> None:
+        """What the server sends, on its way to the library."""
+        self._came += len(data)
+        if self._came > _LONGEST_ANSWER:
+            self._client.protocol.transport.abort()
+            if self._waits is not None:
+                self._waits.cancel()
+            return
+        for piece in _pieces(data):
+            self._feed(piece)
 
     def _let_go(self, asked: asyncio.Future[Any]) -> None:
         """End what will not end by itself: a task of the library's own may hold the lock that ``asked`` waits for."""
@@ -265,18 +318,49 @@ def _folder(line: bytes, following: Sequence[Any]) -> RemoteFolder | None:
     )
 
 
+def _named(number: re.Pattern[bytes], lines: Sequence[Any]) -> int | None:
+    found = next((match for match in (number.search(bytes(line)) for line in lines) if match), None)
+    return None if found is None else int(found[1])
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    """The same bytes, no more than some lines at a time."""
+    if data.count(b"\n") <= _MOST_LINES:
+        yield data
+        return
+    lines = data.splitlines(keepends=True)
+    for first in range(0, len(lines), _MOST_LINES):
+        yield b"".join(lines[first : first + _MOST_LINES])
+
+
+def _flags(line: bytes) -> tuple[int, tuple[str, ...]] | None:
+    """UID and flags, if the line tells both."""
+    text = bytes(line)
+    uid, flags = _UID.search(text), _FLAGS.search(text)
+    return None if uid is None or flags is None else (int(uid[1]), _flag_names(flags[1]))
+
+
+def _flag_names(text: bytes) -> tuple[str, ...]:
+    named = text.decode("ascii", "replace").split()[:_MOST_FLAGS]
+    return tuple(flag for flag in named if is_flag(flag) and flag.lower() != "\\recent")
+
+
 def _message(line: bytes) -> RemoteMessage | None:
     text = bytes(line)
     uid, size, date, flags = (pattern.search(text) for pattern in (_UID, _SIZE, _DATE, _FLAGS))
     if uid is None or size is None or date is None:
         return None
+    kept = _flag_names(flags[1]) if flags else ()
+    return RemoteMessage(uid=int(uid[1]), size=int(size[1]), at=_instant(date[1]), flags=kept)
+
+
+def _instant(text: bytes) -> datetime:
+    """Of an internal date; the first one of Unix if there is no such date, or none that every zone has."""
     try:
-        at = datetime.strptime(date[1].decode("ascii").strip(), "%d-%b-%Y %H:%M:%S %z")
+        at = datetime.strptime(text.decode("ascii").strip(), "%d-%b-%Y %H:%M:%S %z")
     except ValueError:
-        return None
-    named = flags[1].decode("ascii", "replace").split() if flags else []
-    kept = tuple(flag for flag in named if flag.lower() != "\\recent")
-    return RemoteMessage(uid=int(uid[1]), size=int(size[1]), at=at, flags=kept)
+        return _NO_DATE
+    return at if 1 < at.year < _LAST_YEAR else _NO_DATE
 
 
 def _quoted(text: str) -> str:

@@ -6,19 +6,21 @@ note of it are one commit. Each certified message is verified as it passes; a ba
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
-from gateway.drivers.imap_client import ImapRefused, RemoteFolder, RemoteMailbox, RemoteMessage
+from gateway.drivers.imap_client import ImapRefused, ImapUnavailable, RemoteFolder, RemoteMailbox, RemoteMessage
 from gateway.drivers.sources import Clock, Ids
+from gateway.flows.following import Following, Look
 from gateway.flows.work import LARGE
-from gateway.points.boxes import SpecialUse
-from gateway.points.marks import marks_of
-from gateway.storage import folders, imports
+from gateway.points.boxes import BoxRefused, SpecialUse
+from gateway.points.following import Deletions
+from gateway.storage import folders, import_folders, imports
 from gateway.storage.engine import Storage
-from gateway.storage.imports import Brought, Origin
+from gateway.storage.imports import Brought, Came, ImportRun
 from gateway.storage.sink import ContentSink
 from receipts.errors import TemporaryError
 from receipts.octets import InMemory, Octets
@@ -29,6 +31,8 @@ __all__ = ["Bringing", "Report", "Step"]
 
 _AT_ONCE: Final = 50  # messages a commit
 _BYTES_AT_ONCE: Final = 4_000_000
+_MOST_PUT_OFF: Final = 10_000  # messages of a folder; the others come with the next run
+_MOST_NAMED: Final = 1_000
 _LEASE: Final = timedelta(minutes=10)
 _LONGEST_NAME: Final = 255
 _NOT_IN_NAMES: Final = frozenset('*%"\\')
@@ -45,9 +49,29 @@ class Report:
     brought: int = 0
     here_before: int = 0
     bytes: int = 0
+    changed: int = 0  # messages here that got other flags, as theirs did
+    moved: int = 0  # messages that are in another place there
+    gone: int = 0  # messages that were there when we last looked
+    deleted: int = 0  # messages here that went to the trash, as theirs were deleted
     verdicts: Counter[str] = field(default_factory=Counter)  # of certified messages, by the judge's words
     suspicious: list[str] = field(default_factory=list)  # folder and UID of those that did not verify
     left_out: list[str] = field(default_factory=list)  # folder and UID, and why
+
+    def add(self, look: Look, *, again: bool = False) -> None:
+        self.changed += look.changed
+        self.gone += look.gone
+        if not again:
+            self.folders += 1
+            self.here_before += look.known
+
+    def leave_out(self, what: str) -> None:
+        if len(self.left_out) < _MOST_NAMED:
+            self.left_out.append(what)
+
+    def judged(self, what: str, verdict: str, *, good: bool) -> None:
+        self.verdicts[verdict] += 1
+        if not good and len(self.suspicious) < _MOST_NAMED:
+            self.suspicious.append(f"{what}: {verdict}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +91,7 @@ class Bringing:
         owner: in whose name the source is leased: two processes never bring the same one.
         judge: see ``Judge``.
         valid: what the judge says of messages that hold.
+        deletions: what becomes of ours when theirs is deleted.
     """
 
     def __init__(
@@ -80,6 +105,7 @@ class Bringing:
         owner: str,
         judge: Judge,
         valid: str,
+        deletions: Deletions = Deletions.KEEP,
     ) -> None:
         self._storage = storage
         self._clock = clock
@@ -89,9 +115,10 @@ class Bringing:
         self._owner = owner
         self._judge = judge
         self._valid = valid
+        self._deletions = deletions
 
     async def __call__(self, remote: RemoteMailbox, tell: Callable[[Step], None] = lambda _: None) -> Report:
-        """Bring what is not here yet.
+        """Bring what is not here yet, and follow what has become there of what is here.
 
         Raises:
             TemporaryError: the other server or the storage went away, or another process is at it; what was brought
@@ -101,59 +128,119 @@ class Bringing:
         source = await self._storage.write(
             lambda connection: imports.source_id(connection, self._mailbox_id, self._source, self._clock.now())
         )
-        report = Report()
+        lease, report = _Lease(self._storage, self._clock, source, self._owner), Report()
         try:
-            for folder in await remote.folders():
-                await self._folder(remote, folder, source, report, tell)
-                report.folders += 1
+            await lease.keep()
+            begin = partial(imports.begin, source=source, mailbox_id=self._mailbox_id, deletions=self._deletions)
+            run = await self._storage.write(begin)
+            await self._run(remote, run, lease, report, tell)
         finally:
-            await self._storage.write(lambda connection: imports.release(connection, source, self._owner))
+            await lease.end()
         return report
 
-    async def _folder(
-        self, remote: RemoteMailbox, folder: RemoteFolder, source: int, report: Report, tell: Callable[[Step], None]
+    async def _run(
+        self, remote: RemoteMailbox, run: ImportRun, lease: "_Lease", report: Report, tell: Callable[[Step], None]
     ) -> None:
-        await self._lease(source)
-        validity = await remote.examine(folder)
-        origin = Origin(source_id=source, folder=folder.wire_name, uid_validity=validity)
+        following, looks = Following(self._storage, self._clock, run, lease.keep), dict[str, Look]()
+        listed, all_seen = await remote.folders(), True
+        for folder in listed:
+            await lease.keep()
+            try:
+                look = await following.look(remote, folder, await self._target(folder))
+            except (ImapRefused, BoxRefused) as refused:
+                report.leave_out(f"{folder_name(folder)}: {refused}")
+                all_seen = False
+                continue
+            looks[folder.wire_name] = look
+            report.add(look)
+        await following.retire_absent(listed)
+        put_off: dict[str, Came] = {}
+        for name, look in looks.items():
+            if look.known < look.messages:
+                put_off[name] = await self._bring(remote, run, look, lease, report, tell)
+            else:
+                tell(Step(look.name, look.messages, look.messages))
+        for name in {there for came in put_off.values() for there in came.put_off.values()} & looks.keys():
+            report.add(await following.look(remote, looks[name].folder, looks[name].name), again=True)
+        for name, came in put_off.items():
+            if came.put_off:
+                await self._bring(remote, run, looks[name], lease, report, tell, put_off=came.put_off)
+        if all_seen:  # else what is missed in one folder may have gone to one that we do not see
+            report.deleted = await following.put_away()
+
+    async def _bring(
+        self,
+        remote: RemoteMailbox,
+        run: ImportRun,
+        look: Look,
+        lease: "_Lease",
+        report: Report,
+        tell: Callable[[Step], None],
+        *,
+        put_off: Collection[int] | None = None,
+    ) -> Came:
+        """Bring what is missing of a folder; of what was put off before, these.
+
+        Returns:
+            What became of it, where that matters still: what was put off.
+        """
+        if (await remote.examine(look.folder)).uid_validity != look.origin.uid_validity:
+            raise ImapUnavailable("a folder there began a new life meanwhile")
         uids = await remote.uids()
-        known = await self._storage.read(lambda connection: imports.known_uids(connection, origin))
-        missing = [uid for uid in uids if uid not in known]
-        report.here_before += len(uids) - len(missing)
-        name = await self._target(folder)
-        batch = _Batch()
-        tell(Step(name, len(uids) - len(missing), len(uids)))
+        known = await self._storage.read(partial(import_folders.known_uids, origin=look.origin))
+        missing = [uid for uid in uids if uid not in known.there and uid not in known.gone]
+        if put_off is not None:
+            missing = [uid for uid in missing if uid in put_off]
+        came, batch, done = Came(), _Batch(), len(uids) - len(missing)
+        tell(Step(look.name, done, len(uids)))
+        keep = partial(self._keep, run, look, lease, report, settled=put_off is not None)
         async for message in remote.messages(missing):
             try:
                 octets = await self._read(remote, message)
             except ImapRefused as refused:
-                report.left_out.append(f"{name} {message.uid}: {refused}")
+                report.leave_out(f"{look.name} {message.uid}: {refused}")
                 continue
-            batch.add(self._brought(message, octets))
-            await self._look_at(octets, f"{name} {message.uid}", report)
+            batch.add(self._brought(message, octets), await self._verdict(octets))
             if batch.full:
-                await self._keep(source, name, origin, batch, report)
-                tell(Step(name, len(uids) - len(missing) + batch.kept, len(uids)))
-        await self._keep(source, name, origin, batch, report)
-        tell(Step(name, len(uids) - len(missing) + batch.kept, len(uids)))
+                done += await keep(batch, came)
+                tell(Step(look.name, done, len(uids)))
+            if len(came.put_off) >= _MOST_PUT_OFF:
+                break
+        done += await keep(batch, came)
+        tell(Step(look.name, done, len(uids)))
+        return came
 
-    async def _keep(self, source: int, name: str, origin: Origin, batch: "_Batch", report: Report) -> None:
-        brought, size = batch.take()
-        await self._lease(source)
+    async def _keep(
+        self,
+        run: ImportRun,
+        look: Look,
+        lease: "_Lease",
+        report: Report,
+        batch: "_Batch",
+        came: Came,
+        *,
+        settled: bool,
+    ) -> int:
+        """Keep what waits; how many messages are here now that were not."""
+        brought, verdicts, size = batch.take()
+        if not brought:
+            return 0
+        await lease.keep()
         now = self._clock.now()
-        await self._storage.write(
-            lambda connection: imports.bring(connection, self._mailbox_id, name, origin, brought, now), size=size
+        done = await self._storage.write(
+            lambda connection: imports.bring(
+                connection, run, look.filed, look.name, look.origin, brought, now, settled=settled
+            ),
+            size=size,
         )
-        batch.kept += len(brought)
-        report.brought += len(brought)
-        report.bytes += size
-
-    async def _lease(self, source: int) -> None:
-        now = self._clock.now()
-        if not await self._storage.write(
-            lambda connection: imports.lease(connection, source, self._owner, now, _LEASE)
-        ):
-            raise TemporaryError("another process brings this box along already")
+        came.put_off |= done.put_off
+        report.brought += len(done.new)
+        report.moved += len(done.known)
+        report.bytes += sum(one.message.size for one in brought if one.uid in done.new)
+        for uid in done.new:
+            if uid in verdicts:
+                report.judged(f"{look.name} {uid}", verdicts[uid], good=verdicts[uid] == self._valid)
+        return len(done.new) + len(done.known)
 
     async def _target(self, folder: RemoteFolder) -> str:
         """The folder here: that of the same special use, else the one of the same name."""
@@ -179,46 +266,62 @@ class Bringing:
             raise
 
     def _brought(self, message: RemoteMessage, octets: Octets) -> Brought:
-        marks, words = marks_of(message.flags)
-        return Brought(
-            uid=message.uid,
-            token=self._ids.token(),
-            message=octets,
-            at=message.at,
-            marks=int(marks),
-            words=words,
-        )
+        return Brought(uid=message.uid, token=self._ids.token(), message=octets, at=message.at, flags=message.flags)
 
-    async def _look_at(self, octets: Octets, where: str, report: Report) -> None:
+    async def _verdict(self, octets: Octets) -> str | None:
+        """Of a message that says it is certified."""
         header = await asyncio.to_thread(scan_header, octets)
         if header.first(X_RICEVUTA) is None and header.first(X_TRASPORTO) is None:
+            return None
+        return await asyncio.to_thread(self._judge, octets)
+
+
+class _Lease:
+    """Keeps a source for one process."""
+
+    def __init__(self, storage: Storage, clock: Clock, source: int, owner: str) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._source = source
+        self._owner = owner
+        self._until: datetime | None = None
+
+    async def keep(self) -> None:
+        """Take it, or keep it if that is due. Raises TemporaryError: another process has it."""
+        now = self._clock.now()
+        if self._until is not None and self._until - now > _LEASE / 2:
             return
-        verdict = await asyncio.to_thread(self._judge, octets)
-        report.verdicts[verdict] += 1
-        if verdict != self._valid:
-            report.suspicious.append(f"{where}: {verdict}")
+        take = partial(imports.lease, source=self._source, owner=self._owner, now=now, length=_LEASE)
+        if not await self._storage.write(take):
+            raise TemporaryError("another process brings this box along already")
+        self._until = now + _LEASE
+
+    async def end(self) -> None:
+        await self._storage.write(partial(imports.release, source=self._source, owner=self._owner))
 
 
 class _Batch:
-    """Messages that wait for their commit."""
+    """Messages that wait for their commit, and what was said of those that are certified, by UID."""
 
     def __init__(self) -> None:
-        self.kept = 0
         self._waiting: list[Brought] = []
+        self._verdicts: dict[int, str] = {}
         self._size = 0
 
     @property
     def full(self) -> bool:
         return len(self._waiting) >= _AT_ONCE or self._size >= _BYTES_AT_ONCE
 
-    def add(self, brought: Brought) -> None:
+    def add(self, brought: Brought, verdict: str | None) -> None:
         self._waiting.append(brought)
         self._size += brought.message.size
+        if verdict is not None:
+            self._verdicts[brought.uid] = verdict
 
-    def take(self) -> tuple[Sequence[Brought], int]:
-        taken, size = self._waiting, self._size
-        self._waiting, self._size = [], 0
-        return taken, size
+    def take(self) -> tuple[Sequence[Brought], Mapping[int, str], int]:
+        taken = self._waiting, self._verdicts, self._size
+        self._waiting, self._verdicts, self._size = [], {}, 0
+        return taken
 
 
 def folder_name(folder: RemoteFolder) -> str:

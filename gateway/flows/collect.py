@@ -1,4 +1,4 @@
-"""Messages collected again and again from boxes at other providers: what ``bring`` does, on a schedule.
+"""Boxes at other providers that ours stay in step with: what ``bring`` does, on a schedule.
 
 What is due stands in rows, so any node may take it; a box that is large, or a server that is slow, holds up no other.
 """
@@ -138,6 +138,7 @@ class Collecting:
             owner=self._owner,
             judge=judge,
             valid=self._valid,
+            deletions=collection.deletions,
         )
 
     async def _tell(self) -> None:
@@ -153,9 +154,19 @@ class Collecting:
 def _said(report: Report) -> str:
     """What a run did, in a line."""
     parts = [f"{report.brought} copied", f"{report.here_before} here before"]
+    parts += [f"{number} {what}" for number, what in _followed(report) if number]
     parts += [f"certified, {verdict}: {number}" for verdict, number in sorted(report.verdicts.items())]
     if report.suspicious:
         parts.append(f"did not verify: {', '.join(report.suspicious[:MOST_NAMED])}")
     if report.left_out:
         parts.append(f"left out: {', '.join(report.left_out[:MOST_NAMED])}")
     return "; ".join(parts)
+
+
+def _followed(report: Report) -> list[tuple[int, str]]:
+    return [
+        (report.changed, "with other flags"),
+        (report.moved, "in another place there"),
+        (report.gone, "gone from their place there"),
+        (report.deleted, "to the trash"),
+    ]

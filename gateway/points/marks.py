@@ -3,11 +3,14 @@
 A box's own keywords are bits of another number, by a table of the box (``storage.keywords``).
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from enum import IntFlag
 from typing import Final
 
-__all__ = ["CALLED", "NAMES", "RESERVED", "Mark", "marks_of"]
+__all__ = ["CALLED", "NAMES", "RESERVED", "Mark", "is_flag", "marks_of"]
+
+_FLAG: Final = re.compile(r'\\?[^\x00-\x20(){%*"\\\]\x7f-\U0010ffff]{1,100}')
 
 
 class Mark(IntFlag):
@@ -63,6 +66,11 @@ CALLED: Final[Mapping[str, Mark]] = {name.lower(): mark for mark, name in NAMES.
 """Marks by their names in lower case: keywords are compared without regard to case."""
 RESERVED: Final = Mark.CERTIFIED | Mark.ACCEPTED | Mark.DELIVERED | Mark.FAILED
 """What the service says of a message. Clients read it; what they say about it changes nothing."""
+
+
+def is_flag(text: str) -> bool:
+    """Whether a program can be told of it as a flag: an atom (RFC 3501 section 9), as long as ours may be."""
+    return _FLAG.fullmatch(text) is not None
 
 
 def marks_of(flags: Iterable[str]) -> tuple[Mark, tuple[str, ...]]:

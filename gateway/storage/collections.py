@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from gateway.points.following import Deletions
 from gateway.storage.tables import collections, mailboxes
 from gateway.storage.values import clean, instant, micros
 
@@ -25,6 +26,7 @@ class Collection:
     ca_file: str | None
     password_file: str
     every: timedelta
+    deletions: Deletions  # what becomes of ours when theirs is deleted
     next_at: datetime
     begun_at: datetime | None = None
     ended_at: datetime | None = None
@@ -51,6 +53,7 @@ def add(
     ca_file: str | None,
     password_file: str,
     every: timedelta,
+    deletions: Deletions,
     at: datetime,
 ) -> None:
     """Collect from a box, from now on; one that is known gets these terms."""
@@ -58,6 +61,7 @@ def add(
         "ca_file": ca_file,
         "password_file": password_file,
         "every_seconds": int(every.total_seconds()),
+        "deletions": deletions.value,
         "next_at": micros(at),
     }
     same = _same(mailbox_id, host, port, user)
@@ -122,6 +126,7 @@ def _same(mailbox_id: int, host: str, port: int, user: str) -> tuple[Any, ...]:
 def _collection(row: tuple[Any, ...]) -> Collection:
     *own, address = row
     values = dict(zip(_NAMES, own, strict=True))
+    values["deletions"] = Deletions(values["deletions"])
     values["every"] = timedelta(seconds=values.pop("every_seconds"))
     for name in ("next_at", "begun_at", "ended_at", "failing_since"):
         values[name] = None if values[name] is None else instant(values[name])

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 from gateway.storage.statements import Statement, insert_into
 from gateway.storage.tables import keywords, message_states
 
-__all__ = ["MOST", "TooManyKeywords", "bits_for", "keyword_names"]
+__all__ = ["MOST", "TooManyKeywords", "bits_for", "bits_that_fit", "keyword_names"]
 
 MOST: Final = 62
 """Keywords of one mailbox. One that no message carries makes room for another."""
@@ -60,6 +60,15 @@ def bits_for(connection: Connection, mailbox_id: int, names: Iterable[str], *, a
             _ADD.run(connection, {"mailbox_id": mailbox_id, "bit": bit, "name": name})
         bits |= 1 << bit
     return bits
+
+
+def bits_that_fit(connection: Connection, mailbox_id: int, names: Iterable[str]) -> int:
+    """The bits of as many of these keywords as the mailbox can have; the caller holds it."""
+    wanted = list(names)
+    try:
+        return bits_for(connection, mailbox_id, wanted)
+    except TooManyKeywords:
+        return bits_for(connection, mailbox_id, wanted, add=False)
 
 
 def _free_bit(connection: Connection, mailbox_id: int, known: Mapping[int, str], taken: int) -> int:

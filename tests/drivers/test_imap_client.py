@@ -42,7 +42,7 @@ async def test_what_is_appended_is_read_back_byte_for_byte_with_flags_and_date(s
         assert again == (validity, first + 1)
         (sent,) = [folder for folder in await remote.folders() if "\\sent" in folder.attributes]
         assert (sent.name, sent.separator) == ("Sent", "/")
-        assert await remote.examine(sent) == validity
+        assert (await remote.examine(sent)).uid_validity == validity
         assert await remote.uids() == [first, first + 1]
         found = [message async for message in remote.messages([first, first + 1, 4_000_000])]
         assert [(message.size, message.at, set(message.flags)) for message in found] == [

@@ -12,11 +12,12 @@ from sqlalchemy import Connection, select
 from gateway.drivers.imap_client import ImapAccount, ImapRefused, ImapUnavailable, RemoteMailbox, signed_in
 from gateway.drivers.sources import RandomIds
 from gateway.flows.collect import Collecting
+from gateway.points.following import Deletions
 from gateway.storage import accounts, collections, content
 from gateway.storage.accounts import Account, NewAccount
 from gateway.storage.collections import Collection
 from gateway.storage.engine import Storage
-from gateway.storage.tables import messages
+from gateway.storage.tables import message_states, messages
 from tests import dovecot
 from tests.dovecot import Dovecot
 from tests.flows.house import HandClock
@@ -91,7 +92,8 @@ class Here:
         """Folder, kind, marks and bytes of what is here."""
 
         def question(connection: Connection) -> list[tuple[str, str, int, bytes]]:
-            rows = connection.execute(select(messages).order_by(messages.c.folder, messages.c.uid)).all()
+            both = select(messages, message_states.c.flags).join(message_states)
+            rows = connection.execute(both.order_by(messages.c.folder, messages.c.uid)).all()
             return [(row.folder, row.kind, row.flags, content.load(connection, row.body_id).read()) for row in rows]
 
         return self.storage.read_now(question)
@@ -117,6 +119,7 @@ def here(storage: Storage, clock: HandClock, server: Dovecot) -> Here:
             ca_file=None,
             password_file="/etc/ceralacca/anna.password",
             every=EVERY,
+            deletions=Deletions.KEEP,
             at=clock.now(),
         )
         return account

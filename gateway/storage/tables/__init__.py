@@ -12,7 +12,7 @@ from gateway.storage.tables.details import detail_fill, message_details, message
 from gateway.storage.tables.digests import digests
 from gateway.storage.tables.fetched import downloads
 from gateway.storage.tables.handovers import handovers
-from gateway.storage.tables.imports import import_sources, imported
+from gateway.storage.tables.imports import import_folders, import_sources, imported
 from gateway.storage.tables.legal import register, register_chain, register_links, register_segments
 from gateway.storage.tables.mail import (
     expunged,
@@ -58,6 +58,7 @@ __all__ = [
     "flag_changes",
     "folders",
     "handovers",
+    "import_folders",
     "import_sources",
     "imported",
     "keywords",

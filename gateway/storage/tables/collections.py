@@ -1,6 +1,6 @@
 """Boxes at other providers from which messages are collected, again and again."""
 
-from sqlalchemy import Column, Index, Integer, Table, UniqueConstraint
+from sqlalchemy import Column, Index, Integer, Table, Text, UniqueConstraint, text
 
 from gateway.storage.tables.columns import id_column, instant, link, metadata, words
 
@@ -22,6 +22,7 @@ collections = Table(
     instant("ended_at", nullable=True),
     instant("failing_since", nullable=True),  # null: the last run was a good one
     words("report", nullable=True),  # of the last run, or why it failed
+    Column("deletions", Text, nullable=False, server_default=text("'keep'")),  # Deletions
     UniqueConstraint("mailbox_id", "host", "port", "user"),
 )
 Index("ix_collections_next_at", collections.c.next_at)
