@@ -17,10 +17,11 @@ from gateway.lab.ports import FreePorts
 from tests.clients.places import program
 from tests.lab.waiting import until
 
-__all__ = ["Roundcube", "roundcube"]
+__all__ = ["FILTERS", "Roundcube", "require_filters", "roundcube"]
 
 INSTALLED = Path("/var/lib/roundcube")
 SCHEMA = Path("/usr/share/roundcube/SQL/sqlite.initial.sql")
+FILTERS = Path("/usr/share/roundcube/plugins/managesieve/managesieve.php")
 DEFAULTS = ("defaults.inc.php", "mimetypes.php")
 WORKERS = 4  # a page asks for several things at once
 
@@ -40,11 +41,14 @@ class Roundcube:
 
 
 @contextmanager
-def roundcube(folder: Path, *, imaps: int, submissions: int | None, ca_file: Path) -> Iterator[Roundcube]:
+def roundcube(
+    folder: Path, *, imaps: int, submissions: int | None, ca_file: Path, managesieve: int | None = None
+) -> Iterator[Roundcube]:
     """One for the boxes of one server, until the end of the block. Nothing outside ``folder`` changes.
 
     Args:
         submissions: where it hands in what is sent; None if nothing will be.
+        managesieve: where its editor of filters keeps them, if that is installed.
     """
     php = program("php")
     _require_roundcube()
@@ -52,7 +56,7 @@ def roundcube(folder: Path, *, imaps: int, submissions: int | None, ca_file: Pat
         (folder / name).mkdir(parents=True)
     for name in DEFAULTS:
         (folder / "config" / name).symlink_to(INSTALLED / "config" / name)
-    (folder / "config" / "config.inc.php").write_text(_configuration(folder, imaps, submissions, ca_file))
+    (folder / "config" / "config.inc.php").write_text(_configuration(folder, imaps, submissions, managesieve, ca_file))
     with sqlite3.connect(folder / "roundcube.sqlite") as database:
         database.executescript(SCHEMA.read_text())
     database.close()
@@ -88,6 +92,15 @@ def _require_roundcube() -> None:
     pytest.skip("Roundcube is not installed")
 
 
+def require_filters() -> None:
+    """Leaves the test out where the editor of filters is not installed, but never in CI."""
+    if FILTERS.exists():
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail("Roundcube's editor of filters is not installed (apt: roundcube-plugins)")
+    pytest.skip("Roundcube's editor of filters is not installed")
+
+
 def _serves(process: "subprocess.Popen[bytes]", port: int, folder: Path) -> bool:
     assert process.poll() is None, (folder / "php.log").read_text()
     with socket.socket() as probe:
@@ -111,7 +124,7 @@ def _settings(folder: Path) -> Iterator[str]:
         yield from ("-d", f"{name}={value}")
 
 
-def _configuration(folder: Path, imaps: int, submissions: int | None, ca_file: Path) -> str:
+def _configuration(folder: Path, imaps: int, submissions: int | None, managesieve: int | None, ca_file: Path) -> str:
     tls = f"['ssl' => ['cafile' => '{ca_file}', 'verify_peer' => true, 'peer_name' => 'localhost']]"
     return f"""<?php
 $config = [
@@ -130,7 +143,10 @@ $config = [
     'log_driver' => 'file',
     'imap_debug' => true,
     'smtp_debug' => true,
-    'plugins' => [],
+    'plugins' => [{"'managesieve'" if managesieve and FILTERS.exists() else ""}],
+    'managesieve_host' => 'tls://localhost:{managesieve or 1}',
+    'managesieve_conn_options' => {tls},
+    'managesieve_debug' => true,
     'skin' => 'elastic',
     'language' => 'en_US',
     'product_name' => 'Roundcube Webmail',

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from tests.clients.filters import filters
 from tests.clients.places import Box
-from tests.clients.roundcube import Roundcube, roundcube
+from tests.clients.roundcube import Roundcube, require_filters, roundcube
 from tests.clients.webmail import Webmail, chromium, webmail
 from tests.lab.labs import Lab, letter, running
 from tests.lab.waiting import until
@@ -47,7 +48,11 @@ def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         ca_file = Path(lab.description["ca_file"])
         with (
             roundcube(
-                folder / "served", imaps=ports["imaps"], submissions=ports["submissions"], ca_file=ca_file
+                folder / "served",
+                imaps=ports["imaps"],
+                submissions=ports["submissions"],
+                ca_file=ca_file,
+                managesieve=ports["managesieve"],
             ) as served,
             webmail(browser, served.url) as window,
         ):
@@ -135,6 +140,50 @@ def test_who_is_refused_is_told_so(desk: Desk, browser: Browser) -> None:
         assert window.refused(BRUNO, "wrong") == "Login failed."
     log = desk.roundcube.folder / "logs" / "errors.log"
     assert "user name or password wrong" in log.read_text()
+    log.unlink()
+
+
+def test_a_filter_made_in_the_window_is_followed_until_it_is_switched_off(desk: Desk) -> None:
+    require_filters()
+    window = desk.window
+
+    def arrives(subject: str, folder: str) -> None:
+        desk.lab.send(letter(BRUNO, to=[ANNA], subject=subject))
+        window.open(folder)
+        window.waits_for(f"POSTA CERTIFICATA: {subject}")
+
+    with filters(window.page) as editor:
+        assert editor.shown() == {}
+        editor.make("Perizie", subject="perizia", folder="Archive")
+        assert editor.shown() == {"Perizie": True}
+    arrives("Perizia n. 1", "Archive")
+    with filters(window.page) as editor:
+        editor.change_subject("Perizie", "parere “urgente”")
+    arrives("Parere “urgente” n. 2", "Archive")
+    arrives("Perizia n. 3", "Inbox")
+    with filters(window.page) as editor:
+        editor.switch("Perizie")
+        assert editor.shown() == {"Perizie": False}
+    arrives("Parere “urgente” n. 4", "Inbox")
+    with filters(window.page) as editor:
+        assert editor.shown() == {"Perizie": False}
+        editor.delete("Perizie")
+        assert editor.shown() == {}
+
+
+def test_a_filter_that_cannot_be_is_refused_and_the_line_that_is_wrong_is_marked(desk: Desk) -> None:
+    require_filters()
+    with filters(desk.window.page) as editor:
+        editor.make("Ricorsi", subject="ricorso", folder="Archive")
+        assert editor.try_to_mark("Via", "Deleted") == "Unable to save filter. Server error occurred."
+        assert editor.shown() == {"Ricorsi": True}
+    with filters(desk.window.page) as editor:
+        said, marked = editor.try_to_write('keep;\nreject "no";\nstop;\n')
+        assert (said, marked) == ("Unable to save filter. Server error occurred.", ['reject "no";'])
+    with filters(desk.window.page) as editor:
+        assert editor.shown() == {"Ricorsi": True}  # what was there is there
+    log = desk.roundcube.folder / "logs" / "errors.log"
+    assert "Deleted: no mark that a script may set" in log.read_text()
     log.unlink()
 
 

@@ -71,7 +71,7 @@ def test_a_filter_is_put_activated_followed_and_taken_away(lab: Lab, tmp_path: P
     filters("--upload", "--localsieve", script, "--remotesieve", "filtri")
     filters("--activate", "--remotesieve", "filtri")
     assert '"filtri" ACTIVE' in filters("--list")
-    assert "line 2, column 11: reject" in filters(
+    assert "line 2: column 11: reject" in filters(
         "--upload", "--localsieve", wrong, "--remotesieve", "sbagliato", ends_well=False
     )
     filters("--download", "--localsieve", tmp_path / "zurück.sieve", "--remotesieve", "filtri")

@@ -6,6 +6,7 @@ from typing import Final
 from gateway.flows.outcomes import SignInFailure
 from gateway.flows.scripts import Refusal
 from gateway.mailbox.managesieve.grammar import Malformed
+from gateway.points.sieve.errors import ScriptRefused
 from gateway.points.sieve.names import MAX_SCRIPTS
 from gateway.points.sieve.script import EXTENSIONS
 
@@ -37,10 +38,10 @@ __all__ = [
     "TOO_MANY_FAILURES",
     "capabilities",
     "listing",
-    "no",
     "noted",
     "script",
     "warned",
+    "wrong",
 ]
 
 OK: Final = b"OK\r\n"
@@ -112,8 +113,9 @@ def script(text: bytes) -> bytes:
     return b"{%d}\r\n%s\r\n" % (len(text), text) + OK
 
 
-def no(text: str) -> bytes:
-    return b"NO " + _quoted(text) + b"\r\n"
+def wrong(refused: ScriptRefused) -> bytes:
+    """2.6: the script is not taken. Editors (Roundcube's) mark the line that they find in "line N:"."""
+    return b"NO " + _quoted(f"line {refused.line}: column {refused.column}: {refused.reason}") + b"\r\n"
 
 
 def warned(warnings: Sequence[str]) -> bytes:

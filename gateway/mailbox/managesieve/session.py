@@ -228,7 +228,7 @@ class Session:
         try:
             reply = await self._act(holder, asked)
         except ScriptRefused as refused:
-            reply = replies.no(str(refused))
+            reply = replies.wrong(refused)
         except ScriptsRefused as refused:
             reply = replies.REFUSED_SCRIPTS[refused.why]
         except GatewayError:

@@ -68,9 +68,9 @@ async def test_scripts_are_put_listed_activated_renamed_and_removed(house: House
 
 async def test_what_is_wrong_is_said_with_line_and_column(house: House, inside: Talker) -> None:
     inside.say(b'PUTSCRIPT "x" {15+}\r\nkeep;\r\n  keep?;')
-    assert await inside.answer() == b"NO \"line 2, column 7: '?' begins nothing here\""
+    assert await inside.answer() == b"NO \"line 2: column 7: '?' begins nothing here\""
     assert await inside.asked(b'CHECKSCRIPT "keep; reject;"') == (
-        b'NO "line 1, column 7: reject: there is no such command: certified mail cannot be refused or sent back once'
+        b'NO "line 1: column 7: reject: there is no such command: certified mail cannot be refused or sent back once'
         b' it is here: its delivery receipt has been sent"'
     )
     assert await inside.asked(b'CHECKSCRIPT "# attento"') == b'OK (WARNINGS) "attento"'
