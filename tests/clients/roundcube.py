@@ -81,7 +81,7 @@ def roundcube(
         yield Roundcube(f"http://127.0.0.1:{port}/", folder)
     finally:
         os.killpg(process.pid, signal.SIGTERM)  # its workers too
-        process.wait(30)
+        process.wait(60)
 
 
 def _require_roundcube() -> None:

@@ -19,7 +19,7 @@ from tests.lab.labs import COMMAND, Lab, letter, running
 from tests.lab.waiting import until
 from tests.throwaway import Throwaway
 
-pytestmark = [pytest.mark.desktop, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.desktop, pytest.mark.timeout(1_800)]
 
 OLD, NEW, PASSWORD = "dora@alfa.example", "dora@beta.example", "una parola segreta"
 FRIEND = "bruno@beta.example"

@@ -18,7 +18,7 @@ class Terminal:
         self._run("new-session", "-d", "-x", "120", "-y", "40", command)
 
     def _run(self, *arguments: str) -> str:
-        done = subprocess.run([*self._tmux, *arguments], capture_output=True, timeout=30, check=False)
+        done = subprocess.run([*self._tmux, *arguments], capture_output=True, timeout=60, check=False)
         return done.stdout.decode("utf-8", "replace")
 
     @property
@@ -29,7 +29,7 @@ class Terminal:
         self._run("send-keys", *keys)
 
     def shows(self, text: str) -> None:
-        until(lambda: text in self.screen, f"{text!r} on the screen", seconds=30)
+        until(lambda: text in self.screen, f"{text!r} on the screen")
 
     def end(self) -> None:
         self._run("kill-server")
@@ -80,6 +80,6 @@ def test_a_person_reads_and_deletes(mutt: Terminal, box: Box) -> None:
             if isinstance(piece, tuple)
         ]
 
-    until(lambda: len(subjects()) == 3, "deletion on the server", seconds=30)
+    until(lambda: len(subjects()) == 3, "deletion on the server")
     assert b"Subject: lettera due" not in subjects()
     assert b"\\Seen" in session.fetch("1", "(FLAGS)")[1][0]

@@ -14,7 +14,7 @@ from tests.clients.webmail import Webmail, chromium, webmail
 from tests.lab.labs import Lab, letter, running
 from tests.lab.waiting import until
 
-pytestmark = [pytest.mark.desktop, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.desktop, pytest.mark.timeout(1_800)]
 
 ANNA, BRUNO = "anna@alfa.example", "bruno@beta.example"
 LETTERS = ("uno", "due", "tre", "quattro")

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.clients.places import Place
 from tests.clients.webmail import SECONDS, chromium
 
-pytestmark = [pytest.mark.desktop, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.desktop, pytest.mark.timeout(1_800)]
 
 ADDRESS = "anna@alfa.example"
 WIDE, PHONE = (1280, 800), (360, 740)

@@ -15,7 +15,7 @@ from tests.lab.labs import Lab, running
 from tests.lab.waiting import until
 from tests.throwaway import Throwaway
 
-pytestmark = [pytest.mark.desktop, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.desktop, pytest.mark.timeout(1_800)]
 
 SENDER, RECIPIENT = "anna@alfa.example", "bruno@beta.example"
 

@@ -202,7 +202,7 @@ def _screen(folder: Path) -> Iterator[str]:
             yield f":{number}"
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
 
 def _environment(folder: Path, display: str) -> dict[str, str]:

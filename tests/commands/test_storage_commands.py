@@ -109,7 +109,6 @@ def test_no_option_takes_a_password(ceralacca: Run) -> None:
     assert refused.exit_code == 2
 
 
-@pytest.mark.timeout(60)
 def test_a_terminal_is_asked_twice_and_shows_nothing(config: Path, opened: Callable[[], Storage]) -> None:
     shown = _typed(config, "account", "add", "bruno@alfa.example", lines=[PASSWORD, PASSWORD])
     assert "added" in shown

@@ -240,7 +240,7 @@ def test_the_shell_line_of_the_page_makes_the_hash_of_the_receipt(ending: bytes,
     kept = tmp_path / "sent.eml"
     kept.write_bytes(sent)
     done = subprocess.run(
-        ["sh", "-c", line.replace("sent.eml", str(kept))], capture_output=True, check=True, timeout=30
+        ["sh", "-c", line.replace("sent.eml", str(kept))], capture_output=True, check=True, timeout=60
     )
     stated = brief_copy(Octets.of(sent), scan(Octets.of(sent))).read()
     assert done.stdout.split()[0] in stated

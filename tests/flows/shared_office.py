@@ -109,7 +109,7 @@ class Office:
     async def close(self) -> None:
         await self.imap_server.close()
         await self.pop3_server.close()
-        await self.smtp_server.close(grace_seconds=5)
+        await self.smtp_server.close(grace_seconds=60)
         self.sign_in.close()
 
     # People.

@@ -68,7 +68,6 @@ def dots() -> bytes:
     return b"\r\n" + (b"." * 60 + b"\r\n") * (SIZE // 62)
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("form", ["completa", "breve"])
 @pytest.mark.parametrize("body", [attachment, accents, dots])
 def test_a_message_of_50_mb_takes_four_times_its_size_at_most(

@@ -9,7 +9,6 @@ from bench.receipts_disk import measure
 pytestmark = pytest.mark.lab
 
 
-@pytest.mark.timeout(600)
 async def test_receipts_add_less_than_two_hundredths_of_their_size(tmp_path: Path) -> None:
     """A small one of what ``bench/receipts_disk.py`` measures; each receipt is larger than what stays in memory."""
     report = await measure(tmp_path / "lab", recipients=20, size=2_000_000)

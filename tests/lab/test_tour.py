@@ -15,7 +15,7 @@ from gateway.lab.tour import KINDS, kind_of
 from tests.lab.labs import COMMAND
 
 ROW = re.compile(r"│ (T\d+(?: \w+)?) +│[^│]*│ ([^│]*?) *│ (\w*) *│")
-SECONDS = 280
+SECONDS = 800
 
 
 def tour(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -35,7 +35,6 @@ OPEN = text(
 
 
 @pytest.mark.lab
-@pytest.mark.timeout(600)
 def test_kills_while_handing_over_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     dovecot.require()
     with dovecot.running(dovecot.MASTER) as server:

@@ -34,7 +34,7 @@ BURST = 60  # messages handed in around each kill, as fast as they are accepted
 
 
 @pytest.mark.lab
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_800)
 async def test_twenty_kills_lose_nothing_and_double_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with running_lab(tmp_path, providers=2, accounts=10) as lab:
         description = json.loads(description_file(lab.layout).read_text())
