@@ -5,16 +5,18 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, text
 
-from gateway.storage import schema
+from gateway.storage import drivers, schema
 from gateway.storage.engine import Storage
 from gateway.storage.tables import message_forms, metadata
 from receipts.choice import USUAL, FieldChooser
+from tests.lab.waiting import until
 from tests.postgresql import Cluster
 
 
@@ -113,4 +115,21 @@ def test_nodes_that_start_together_migrate_once(postgresql_cluster: Cluster) -> 
     with ThreadPoolExecutor(3) as pool:
         for storage in pool.map(lambda _: Storage.open(url, migrate=True), range(3)):
             storage.close()
+    postgresql_cluster.drop(name)
+
+
+def test_a_node_waits_for_one_that_migrates_as_long_as_that_takes(
+    postgresql_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drivers, "LOCK_MILLISECONDS", 50)
+    name = postgresql_cluster.create()
+    url = postgresql_cluster.url(name)
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'advisory' AND now() - query_start > interval '200 ms'"
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as other, ThreadPoolExecutor(1) as pool:
+        other.execute(f"SELECT pg_advisory_lock({schema.LOCK})".encode())
+        opening = pool.submit(Storage.open, url, migrate=True)
+        until(lambda: opening.done() or other.execute(waits).fetchone(), "a node that has waited")
+        assert not opening.done()
+        other.execute(f"SELECT pg_advisory_unlock({schema.LOCK})".encode())
+        opening.result().close()
     postgresql_cluster.drop(name)
