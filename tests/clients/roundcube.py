@@ -146,6 +146,7 @@ $config = [
     'plugins' => [{"'managesieve'" if managesieve and FILTERS.exists() else ""}],
     'managesieve_host' => 'tls://localhost:{managesieve or 1}',
     'managesieve_conn_options' => {tls},
+    'managesieve_mbox_encoding' => 'UTF-8',
     'managesieve_debug' => true,
     'skin' => 'elastic',
     'language' => 'en_US',
