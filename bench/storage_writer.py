@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection
 
 from gateway.points.tracking import RecipientState
-from gateway.storage import accounts, certified, content, mailboxes, outbox, register
+from gateway.storage import accounts, certified, content, domains, mailboxes, outbox, register
 from gateway.storage.engine import Storage
 from receipts.octets import InMemory, Octets, Span
 from receipts.wire import ReceiptForm, RecipientKind
@@ -28,7 +28,7 @@ def main(url: str, count: int) -> None:
     storage = Storage.open(url, migrate=True)
     now = datetime.now(UTC)
     try:
-        storage.write_now(lambda connection: accounts.add_domain(connection, "alfa.example", now))
+        storage.write_now(lambda connection: domains.add_domain(connection, "alfa.example", now))
         boxes = [storage.write_now(_account(number, now)) for number in range(SENDERS)]
         print(f"{storage.dialect}: {storage.durability()}")
         for concurrent in (1, 8, CONCURRENT):

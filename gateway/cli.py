@@ -25,9 +25,12 @@ COMMANDS: Mapping[str, tuple[str, str]] = {  # name: where it is, first line of 
     ),
     "domain": (
         "gateway.commands.domain:app",
-        "Add and list the mail domains of this provider, their DKIM keys and DNS records.",
+        "The mail domains of this provider, their DKIM keys and DNS records.",
     ),
-    "account": ("gateway.commands.account:app", "Add accounts, set passwords, give devices passwords of their own."),
+    "account": (
+        "gateway.commands.account:app",
+        "Accounts and their boxes: passwords, devices, room, rules, people, what goes in and out.",
+    ),
     "export": (
         "gateway.commands.take_away:export",
         "Write every message of a box into files, byte for byte as it is kept.",

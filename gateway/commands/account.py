@@ -17,7 +17,7 @@ from gateway.commands.policy import policy
 from gateway.commands.rule import rule
 from gateway.commands.share import share
 from gateway.commands.sieve import sieve
-from gateway.commands.sign_in import access, known, list_devices
+from gateway.commands.sign_in import access, given_label, known, list_devices
 from gateway.commands.store import account_store
 from gateway.drivers.passwords import hash_password, new_device
 from gateway.drivers.sources import RandomIds
@@ -29,7 +29,9 @@ from receipts.identifiers import address_key
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Add accounts, set passwords, give devices passwords of their own.", no_args_is_help=True, add_completion=False
+    help="Accounts and their boxes: passwords, devices, room, rules, people, what goes in and out.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 app.command()(policy)
@@ -119,9 +121,10 @@ def enable(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
 def alias(
     address: Address,
     other: Annotated[str, typer.Argument(metavar="ALIAS", help="One more address of its mailbox.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Take it away: mail for it is refused.")] = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Let mail for one more address go into the mailbox of an account."""
+    """Let mail for one more address go into the mailbox of an account, or no longer."""
     address, other = given_address(address), given_address(other)
     with opened(config) as (settings, storage):
         if address_key(other) == address_key(settings.provider.service_address):
@@ -129,10 +132,13 @@ def alias(
 
         def transaction(connection: Connection) -> None:
             account = known(connection, address)
-            accounts.add_alias(connection, other, account.mailbox_id, datetime.now(UTC))
+            if not remove:
+                accounts.add_alias(connection, other, account.mailbox_id, datetime.now(UTC))
+            elif not accounts.remove_alias(connection, other, account.mailbox_id):
+                raise accounts.AccountRefused(f"{other} is no alias of {address}")
 
         storage.write_now(transaction)
-    typer.echo(f"{other}: leads to {address}")
+    typer.echo(f"{other}: {'removed' if remove else f'leads to {address}'}")
 
 
 @app.command()
@@ -142,6 +148,7 @@ def device(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Make a password for one device; it is shown once."""
+    label = given_label(label)
     made = new_device(RandomIds())
 
     def transaction(connection: Connection) -> None:

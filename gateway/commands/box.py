@@ -82,7 +82,7 @@ def quota(
         found = storage.write_now(transaction)
         capacity = terms.capacity(settings).of(found.quota)
     own = "" if found.quota is not None else " (default)"
-    typer.echo(f"{found.address}: {_megabytes(capacity.quota)}{own}")
+    typer.echo(f"{found.address}: {_told_size(capacity.quota)}{own}")
 
 
 def usage_(
@@ -105,7 +105,7 @@ def usage_(
                 if one is None:
                     continue
                 limit = capacity.of(one.quota).quota
-                line = f"{one.address}  {one.used / 1_000_000:.1f} MB of {_megabytes(limit)}"
+                line = f"{one.address}  {one.used / 1_000_000:.1f} MB of {_told_size(limit)}"
                 if limit:
                     days = dict(usage.days_of(connection, one.mailbox_id, today - timedelta(days=DAYS)))
                     day = full_on(sorted((days | {today: one.used}).items()), limit)
@@ -163,7 +163,7 @@ def notice(
                 digests.set_digest(connection, box.id, wanted, datetime.now(UTC))
             found = _usage(connection, box)
             if wanted is not None and found.notice_address is None:
-                raise accounts.AccountRefused(f"{found.address}: no address to send notices to")
+                raise accounts.AccountRefused(f"{found.address}: no address to send notices to; name one behind it")
             return _told(found, digests.subscription_of(connection, box.id))
 
         typer.echo(storage.write_now(transaction))
@@ -215,5 +215,8 @@ def _usage(connection: Connection, box: MailboxRef) -> Usage:
     return found
 
 
-def _megabytes(size: int | None) -> str:
-    return "no limit" if not size else f"{size / 1_000_000:.0f} MB"
+def _told_size(size: int | None) -> str:
+    """In megabytes; exactly where that would hide how little it is."""
+    if not size:
+        return "no limit"
+    return f"{size / 1_000_000:.0f} MB" if size >= UNITS["MB"] else f"{size} bytes"

@@ -39,15 +39,22 @@ def journal(
     with opened(config) as (settings, storage):
         zone = ZoneInfo(settings.provider.time_zone)
         first, last = _given_day(since), _given_day(until)
+        if first is not None and last is not None and first > last:
+            raise refuse(f"{first} is after {last}")
         begin = None if first is None else datetime.combine(first, time(), zone)
         end = None if last is None else datetime.combine(last + timedelta(days=1), time(), zone)
         found = storage.read_now(partial(box_of, address=box))
+        shared = storage.read_now(lambda connection: people.sharing_of(connection, found.id).shared)
         last_row: Told | None = None
+        told = 0
         while page := storage.read_now(partial(rows.page, mailbox_id=found.id, since=begin, until=end, after=last_row)):
             for row in page:
                 if person is None or _is_by(row, person):
                     typer.echo(_as_json(row) if as_json else shown(_line(row, zone)))
+                    told += 1
             last_row = page[-1]
+    if not told:
+        typer.echo("no such act" if shared else f"no such act; nobody shares {found.address} now", err=True)
 
 
 def note(connection: Connection, mailbox_id: int, act: Act, **facts: str) -> None:
@@ -93,9 +100,15 @@ def _what(row: Told) -> str:
 
 
 def _facts(detail: Mapping[str, Any]) -> str:
-    told = [f"{name} {_shown(value)}" for name, value in detail.items() if name != "of"]
+    told = [_fact(name, value) for name, value in detail.items() if name != "of"]
     told += [f'"{subject}"' for _, _, _, subject in detail.get("of", ())[:SHOWN] if subject]
     return ": " + ", ".join(told) if told else ""
+
+
+def _fact(name: str, value: object) -> str:
+    """``what`` speaks for itself; a name of two words is written as two."""
+    said = "yes" if value is True else "no" if value is False else _shown(value)
+    return said if name == "what" else f"{name.replace('_', ' ')} {said}"
 
 
 def _shown(value: object) -> str:

@@ -9,11 +9,11 @@ from sqlalchemy import Connection
 
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
 from gateway.commands.domain import opened, refuse, shown
+from gateway.commands.domains.claims import refuse_certified_target
 from gateway.commands.names import given_address
 from gateway.points.ordinary import JUNK, Ordinary, OrdinaryPolicy, effective
 from gateway.storage import accounts, policies
 from gateway.storage.accounts import BoxKind, MailboxRef
-from receipts.identifiers import domain_of
 
 __all__ = ["policy"]
 
@@ -56,7 +56,7 @@ def policy(
             if box.kind is not BoxKind.USER:
                 raise accounts.AccountRefused(f"{box.address}: such a box takes everything")
             if chosen is not None and chosen.forward_to is not None:
-                _check_target(connection, chosen.forward_to)
+                refuse_certified_target(connection, settings, chosen.forward_to)
             policies.set_policy(connection, box.id, chosen, datetime.now(UTC))
             return box, chosen
 
@@ -80,12 +80,6 @@ def _chosen(choice: Choice | None, folder: str, to: str | None) -> OrdinaryPolic
     if not 0 < len(name) <= LONGEST_FOLDER or not name.isprintable() or name.lower() in NOT_FOR_ORDINARY:
         raise refuse(f"{shown(folder)}: is no folder for ordinary mail")
     return OrdinaryPolicy(ordinary=ordinary, folder=name)
-
-
-def _check_target(connection: Connection, forward_to: str) -> None:
-    """A certified box takes certified mail from its holder, not copies from a machine (D34)."""
-    if domain_of(forward_to) in accounts.local_domains(connection):
-        raise accounts.AccountRefused(f"{forward_to}: is a certified address; forwards go to ordinary ones")
 
 
 def _said(policy: OrdinaryPolicy) -> str:

@@ -1,19 +1,23 @@
 """``ceralacca account rule``: what a box does with what comes in."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
 from sqlalchemy import Connection
 
+from config.settings import Settings
 from gateway.commands.box import box_of, given_size
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
 from gateway.commands.domain import opened, refuse, shown
+from gateway.commands.domains.claims import refuse_certified_target
 from gateway.commands.journal import note
 from gateway.commands.names import given_address
 from gateway.points.box import is_folder_name
+from gateway.points.marks import NAMES
 from gateway.points.rules import KINDS, MAX_RULES, MAX_VALUE, Action, Condition, Field, Outcome, Rule, mark_called
 from gateway.points.sharing import Act
-from gateway.storage import rules
+from gateway.storage import rules, usage
 from gateway.storage.accounts import AccountRefused
 from gateway.storage.folders import ensure_folder
 from receipts.wire import MessageKind
@@ -33,6 +37,8 @@ def list_(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
         found = storage.read_now(lambda connection: rules.list_rules(connection, box_of(connection, address).id))
     for rule_id, one in found:
         typer.echo(shown(f"{rule_id}  {_told(one)}"))
+    if not found:
+        typer.echo("no rules")
 
 
 @rule.command()
@@ -74,21 +80,27 @@ def add(
         actions.append(Action(Outcome.NOTIFY))
     if not actions:
         raise refuse("a rule does something: --folder, --copy, --mark, --forward or --notify")
+    _refuse_what_nothing_meets(larger, smaller)
     new = Rule(tuple(conditions), tuple(actions), stop)
 
-    def transaction(connection: Connection) -> int:
+    def transaction(connection: Connection, settings: Settings) -> tuple[int, bool]:
         box = box_of(connection, address)
+        if forward is not None:
+            refuse_certified_target(connection, settings, forward)
         if len(rules.list_rules(connection, box.id)) >= MAX_RULES:
             raise AccountRefused(f"{address}: a box has at most {MAX_RULES} rules")
         for name in (folder, *(copy or ())):
             if name is not None:
                 ensure_folder(connection, box.id, name)
         note(connection, box.id, Act.RULES, what="add", rule=_told(new))
-        return rules.add_rule(connection, box.id, new)
+        told = usage.usage_of(connection, box.id)
+        return rules.add_rule(connection, box.id, new), told is not None and told.notice_address is not None
 
-    with opened(config) as (_, storage):
-        rule_id = storage.write_now(transaction)
+    with opened(config) as (settings, storage):
+        rule_id, heard = storage.write_now(partial(transaction, settings=settings))
     typer.echo(shown(f"{rule_id}  {_told(new)}"))
+    if notify and not heard:
+        typer.echo(f"nobody is told yet: `ceralacca account notice {address} OTHER` names who", err=True)
 
 
 @rule.command()
@@ -126,6 +138,11 @@ def _given_text(text: str) -> str:
     return text
 
 
+def _refuse_what_nothing_meets(larger: str | None, smaller: str | None) -> None:
+    if larger is not None and smaller is not None and int(_given_bytes(larger)) + 1 >= int(_given_bytes(smaller)):
+        raise refuse(f"no message is larger than {larger} and smaller than {smaller}")
+
+
 def _given_bytes(size: str) -> str:
     given = None if size == "none" else given_size(size)
     if given is None:
@@ -141,11 +158,12 @@ def _given_kind(kind: str) -> str:
 
 def _given_mark(name: str) -> str:
     if mark_called(name) is None:
-        raise refuse(f"{name}: no mark that a rule may set")
+        allowed = [mark.removeprefix("\\") for mark in NAMES.values() if mark_called(mark) is not None]
+        raise refuse(f"{name}: no mark that a rule may set; these are: {', '.join(allowed)}")
     return name
 
 
 def _given_folder(name: str) -> str:
     if not is_folder_name(name):
-        raise refuse(f"{name!r}: no folder can be called so")
+        raise refuse(f"{name!r}: no folder can be called so (levels are parted by one /)")
     return name

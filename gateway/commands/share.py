@@ -11,7 +11,7 @@ from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
 from gateway.commands.domain import opened, refuse, shown
 from gateway.commands.journal import note
 from gateway.commands.names import given_address
-from gateway.commands.sign_in import known
+from gateway.commands.sign_in import given_label, known
 from gateway.drivers.passwords import new_device
 from gateway.drivers.sources import RandomIds
 from gateway.points.sharing import Act, Right, is_person_name
@@ -66,8 +66,9 @@ def list_(box: Box, config: ConfigOption = DEFAULT_CONFIG) -> None:
         return lines
 
     with opened(config) as (_, storage):
-        for line in storage.read_now(question):
-            typer.echo(shown(line))
+        lines = storage.read_now(question)
+    for line in lines or ["nobody but the holder"]:
+        typer.echo(shown(line))
 
 
 @share.command()
@@ -114,6 +115,7 @@ def device(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Make a password for a person in a box; it is shown once. They sign in with the address of the box."""
+    label = given_label(label)
     made = new_device(RandomIds())
 
     def transaction(connection: Connection) -> None:

@@ -34,7 +34,7 @@ File = Annotated[str, typer.Argument(metavar="FILE", help="The script; - for sta
 Name = Annotated[str, typer.Option("--name", help="How the script is called.")]
 
 _WHY = {
-    Refusal.MISSING: "there is no such script",
+    Refusal.MISSING: "there is no such script; `ceralacca account sieve list` shows all",
     Refusal.EXISTS: "there is such a script already",
     Refusal.TOO_LARGE: f"a script has at most {MAX_SCRIPT} bytes",
     Refusal.ACTIVE: "the script is active; `ceralacca account sieve off` sets it aside",
@@ -72,7 +72,7 @@ def put_(
             activate(connection, box.id, name)
         return warnings
 
-    for warning in _written(config, transaction):
+    for warning in _written(config, transaction, name):
         typer.echo(shown(f"{file}: {warning}"), err=True)
     typer.echo(shown(f"{name}: {'kept' if inactive else 'active'}"))
 
@@ -82,6 +82,8 @@ def list_(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """List the scripts of a box."""
     with opened(config) as (_, storage):
         found = storage.read_now(lambda connection: scripts.list_scripts(connection, box_of(connection, address).id))
+    if not found:
+        typer.echo("no scripts")
     for one in found:
         typer.echo(shown(f"{one.name}  {len(one.script)} bytes{'  active' if one.active else ''}"))
 
@@ -101,7 +103,7 @@ def show(address: Address, name: Name = NAME, config: ConfigOption = DEFAULT_CON
 @sieve.command("activate")
 def activate_(address: Address, name: Name = NAME, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Let a script be asked about what comes in, in place of the one that is asked now."""
-    _written(config, lambda connection: _noted(connection, address, "activate", name))
+    _written(config, lambda connection: _noted(connection, address, "activate", name), name)
     typer.echo(shown(f"{name}: active"))
 
 
@@ -115,7 +117,7 @@ def off(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
 @sieve.command("remove")
 def remove_(address: Address, name: Name = NAME, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Remove a script that is not active."""
-    _written(config, lambda connection: _noted(connection, address, "remove", name))
+    _written(config, lambda connection: _noted(connection, address, "remove", name), name)
     typer.echo(shown(f"{name}: removed"))
 
 
@@ -141,13 +143,14 @@ def _noted(connection: Connection, address: str, what: str, name: str | None) ->
         activate(connection, box.id, name)
 
 
-def _written(config: Path, transaction: Callable[[Connection], T]) -> T:
+def _written(config: Path, transaction: Callable[[Connection], T], name: str = "") -> T:
+    """What the transaction returns; a refusal is told with the name of the script that it is about."""
     with opened(config) as (_, storage):
 
         def settled(connection: Connection) -> T:
             try:
                 return transaction(connection)
             except ScriptsRefused as refused:
-                raise AccountRefused(_WHY[refused.why]) from None
+                raise AccountRefused(f"{name}: {_WHY[refused.why]}" if name else _WHY[refused.why]) from None
 
         return storage.write_now(settled)

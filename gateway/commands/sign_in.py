@@ -12,7 +12,10 @@ from gateway.storage import accounts, devices, signins
 from gateway.storage.accounts import Account
 from gateway.storage.signins import CHOSEN, LastUse, SignInTerms
 
-__all__ = ["access", "known", "list_devices"]
+__all__ = ["access", "given_label", "known", "list_devices"]
+
+MAX_LABEL = 100
+"""Characters of the name of a device."""
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The address of the account.")]
 
@@ -70,6 +73,14 @@ def known(connection: Connection, address: str) -> Account:
     if found is None:
         raise accounts.AccountRefused(f"{address}: no such account")
     return found
+
+
+def given_label(text: str) -> str:
+    """The name of a device, by which its holder knows it again."""
+    label = text.strip()
+    if not label or len(label) > MAX_LABEL or not label.isprintable():
+        raise refuse(f"{shown(text)!r}: the name of a device has 1 to {MAX_LABEL} characters that can be seen")
+    return label
 
 
 def _protocols(text: str) -> frozenset[str] | None:

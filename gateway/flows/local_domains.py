@@ -1,6 +1,6 @@
 """The domains of this provider, at hand for whoever has to know at once."""
 
-from gateway.storage import accounts
+from gateway.storage import domains
 from gateway.storage.engine import Storage
 
 __all__ = ["LocalDomains"]
@@ -18,4 +18,4 @@ class LocalDomains:
 
     async def look(self) -> None:
         """Raises TemporaryError when nobody can tell; then those known stand."""
-        self._domains = await self._storage.read(accounts.local_domains)
+        self._domains = await self._storage.read(domains.local_domains)

@@ -12,7 +12,7 @@ from gateway.flows.fullness import is_full
 from gateway.flows.outcomes import RecipientAnswer
 from gateway.points.box import UNLIMITED, Capacity
 from gateway.points.ordinary import Ordinary, effective
-from gateway.storage import accounts, policies
+from gateway.storage import accounts, domains, policies
 from gateway.storage.accounts import BoxKind
 from gateway.storage.engine import Storage
 from providers.directory import Directory
@@ -115,7 +115,7 @@ class Recipients:
 
 
 def _look_up(connection: Connection, forward_path: str) -> tuple[bool, bool]:
-    local = domain_of(forward_path) in accounts.local_domains(connection)
+    local = domain_of(forward_path) in domains.local_domains(connection)
     return local, local and accounts.mailbox_of(connection, forward_path) is not None
 
 

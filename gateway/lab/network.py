@@ -20,7 +20,7 @@ from gateway.lab.ordinary import ORDINARY_DOMAIN
 from gateway.lab.plan import LabPlan, ProviderPlan
 from gateway.lab.ports import loopback_hosts
 from gateway.lab.shifted import SHIFT_FILE
-from gateway.storage import accounts
+from gateway.storage import accounts, domains
 from gateway.storage.accounts import BoxKind, NewAccount
 from gateway.storage.engine import Storage
 from providers.directory import ProviderRecord, sign_index
@@ -259,7 +259,7 @@ def _populate(url: str, provider: ProviderPlan) -> None:
         ]
 
         def add(connection: Connection) -> None:
-            accounts.add_domain(connection, provider.domain, at)
+            domains.add_domain(connection, provider.domain, at)
             for account in new:
                 accounts.add_account(connection, account)
 

@@ -1,4 +1,4 @@
-"""Who is here: local domains, mailboxes with their aliases, accounts and their passwords."""
+"""Who is here: mailboxes with their aliases, accounts and their passwords."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, delete, select, true, union_all, update
 
 from gateway.storage import folders
-from gateway.storage.statements import Statement, insert_ignoring, insert_into
+from gateway.storage.statements import Statement, insert_into
 from gateway.storage.subaddresses import base_of
 from gateway.storage.tables import account_passwords, accounts, aliases, domains, mailboxes
 from gateway.storage.values import clean, instant, micros
@@ -30,16 +30,15 @@ __all__ = [
     "active_among",
     "add_account",
     "add_alias",
-    "add_domain",
     "addresses_of",
     "credentials_of",
     "is_active",
     "list_accounts",
-    "local_domains",
     "mailbox_of",
     "mailboxes_of",
     "operator_mailbox",
     "refuse_unless_free",
+    "remove_alias",
     "set_active",
     "set_password",
 ]
@@ -109,9 +108,7 @@ class Credentials:
     devices: Mapping[str, bytes] = field(repr=False)  # digests of device passwords by lookup id
 
 
-_DOMAINS = Statement(select(domains.c.name))
 _DOMAIN = Statement(select(domains.c.id, domains.c.store).where(domains.c.name == bindparam("name")))
-_ADD_DOMAIN = insert_ignoring(domains, without=("id",))
 _ACCOUNT_COLUMNS = (
     accounts.c.id,
     accounts.c.address,
@@ -159,6 +156,9 @@ _KEYS = Statement(
 _ADD_MAILBOX = insert_into(mailboxes, returning="id")
 _ADD_ACCOUNT = insert_into(accounts, returning="id")
 _ADD_ALIAS = insert_into(aliases)
+_DROP_ALIAS = Statement(
+    delete(aliases).where(aliases.c.address_key == bindparam("key"), aliases.c.mailbox_id == bindparam("mailbox"))
+)
 _ADD_PASSWORD = insert_into(account_passwords, returning="id")
 _CHANGED = Statement(update(accounts).where(accounts.c.id == bindparam("account")).values(changed_at=bindparam("at")))
 _IS_ACTIVE = Statement(select(accounts.c.id).where(accounts.c.id == bindparam("account"), accounts.c.active == true()))
@@ -172,22 +172,6 @@ _DROP_PASSWORD = Statement(
         account_passwords.c.account_id == bindparam("account"), account_passwords.c.lookup.is_(None)
     )
 )
-
-
-def add_domain(connection: Connection, name: str, at: datetime) -> bool:
-    """Make a domain ours; False if it was already. ``name`` is a lower-case A-label domain.
-
-    The first domain brings the operator's mailbox.
-    """
-    added = _ADD_DOMAIN.run(connection, {"name": name, "created_at": micros(at), "store": None}) > 0
-    if added and operator_mailbox(connection) is None:
-        new = NewAccount(address=f"postmaster@{name}", at=at, kind=BoxKind.OPERATOR, display_name="Postmaster")
-        add_account(connection, new)
-    return added
-
-
-def local_domains(connection: Connection) -> frozenset[str]:
-    return frozenset(name for (name,) in _DOMAINS.all(connection, {}))
 
 
 def add_account(connection: Connection, new: NewAccount) -> Account:
@@ -244,6 +228,11 @@ def add_alias(connection: Connection, address: str, mailbox_id: int, at: datetim
             "created_at": micros(at),
         },
     )
+
+
+def remove_alias(connection: Connection, address: str, mailbox_id: int) -> bool:
+    """Take an alias away from a mailbox; False if it has none of this name."""
+    return _DROP_ALIAS.run(connection, {"key": address_key(address), "mailbox": mailbox_id}) > 0
 
 
 def account_by_address(connection: Connection, address: str) -> Account | None:

@@ -35,6 +35,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         ("500MB", "500 MB"),
         ("20 gb", "20000 MB"),
         ("1000000", "1 MB"),
+        ("20", "20 bytes"),  # somebody forgot "GB", and sees it
         ("none", "no limit"),
         ("default", "5000 MB (default)"),
     ],
@@ -78,6 +79,8 @@ def test_rules_are_added_listed_and_removed(run: Run) -> None:
         (["--sender", "x"], "does something"),
         (["--sender", " ", "--notify"], "1 to 500 characters"),
         (["--kind", "busta", "--notify"], "a kind is one of"),
+        (["--larger", "5MB", "--smaller", "1MB", "--notify"], "no message is larger than 5MB and smaller than 1MB"),
+        (["--mark", "Flaged"], "these are: Seen, Answered, Flagged"),
         (["--larger", "viel", "--notify"], "a size is written as"),
         (["--larger", "default", "--notify"], "a size is written as"),
         (["--mark", "$Delivered"], "no mark that a rule may set"),

@@ -94,12 +94,12 @@ def test_the_journal_tells_what_the_operator_did(run: Run) -> None:
     run("account", "rule", "add", ANNA, "--folder", "Pratiche")  # nobody shares it any more
     lines = run("account", "journal", ANNA).output.splitlines()
     assert [line.partition("  ")[2] for line in lines] == [
-        "operator  changed people: what add, name Carla Neri, right send",
-        f"operator  changed passwords: what add, device {secret[:8]}, label laptop, name Carla Neri",
-        "operator  changed rules: what remove, rule every message: folder Pratiche",
-        f"operator  changed passwords: what revoke, device {secret[:8]}",
-        "operator  changed passwords: what set, whose holder",
-        "operator  changed people: what remove, name Carla Neri",
+        "operator  changed people: add, name Carla Neri, right send",
+        f"operator  changed passwords: add, device {secret[:8]}, label laptop, name Carla Neri",
+        "operator  changed rules: remove, rule every message: folder Pratiche",
+        f"operator  changed passwords: revoke, device {secret[:8]}",
+        "operator  changed passwords: set, whose holder",
+        "operator  changed people: remove, name Carla Neri",
     ]
     rows = [json.loads(line) for line in run("account", "journal", ANNA, "--json").output.splitlines()]
     assert [row["act"] for row in rows] == [
@@ -126,7 +126,7 @@ def test_the_journal_tells_what_the_operator_did(run: Run) -> None:
 )
 def test_the_journal_is_asked_by_day_and_person(run: Run, options: tuple[str, ...], rows: int) -> None:
     run("account", "share", "add", ANNA, *CARLA)
-    assert len(run("account", "journal", ANNA, *options).output.splitlines()) == rows
+    assert len(run("account", "journal", ANNA, *options).stdout.splitlines()) == rows
 
 
 def test_what_is_no_day(run: Run) -> None:

@@ -1,5 +1,7 @@
 """``ceralacca account sieve``."""
 
+import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -39,7 +41,7 @@ def test_a_script_is_put_listed_shown_set_aside_and_removed(run: Run, script: st
     assert run("account", "sieve", "put", ANNA, script, "--name", "altro", "--inactive").stdout == "altro: kept\n"
     assert run("account", "sieve", "remove", ANNA, "--name", "altro").exit_code == 0
     assert "no such script" in run("account", "sieve", "show", ANNA, "--name", "altro").output
-    assert "no such script" in run("account", "sieve", "activate", ANNA, "--name", "altro").output
+    assert "altro: there is no such script" in run("account", "sieve", "activate", ANNA, "--name", "altro").output
 
 
 def test_what_is_wrong_with_a_script_is_said_by_line_and_column(run: Run, tmp_path: Path, script: str) -> None:
@@ -51,6 +53,16 @@ def test_what_is_wrong_with_a_script_is_said_by_line_and_column(run: Run, tmp_pa
     assert "understood" in check(script).output
     assert "No such file" in check(str(tmp_path / "nichts")).output
     assert "can be called so" in run("account", "sieve", "put", ANNA, script, "--name", "a\tb").output
+
+
+def test_the_script_in_the_manual_is_understood(tmp_path: Path) -> None:
+    """What stands in docs/rules.md works as it stands there."""
+    page = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
+    script = re.search(r"^    require .*?^    }\n", page, re.MULTILINE | re.DOTALL)
+    assert script is not None
+    (file := tmp_path / "manual.sieve").write_text(textwrap.dedent(script[0]))
+    checked = check(str(file))
+    assert checked.output == f"{file}: understood\n  puts mail into Alfa\n"
 
 
 def test_a_box_has_so_many_scripts(run: Run, script: str) -> None:

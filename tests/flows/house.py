@@ -26,7 +26,7 @@ from gateway.flows.screening import Screening
 from gateway.flows.submit import SubmitFlow, SubmitSettings
 from gateway.points.ordinary import Ordinary
 from gateway.points.timeouts import Deadlines
-from gateway.storage import accounts, certified, content, outbox, quarantine
+from gateway.storage import accounts, certified, content, domains, outbox, quarantine
 from gateway.storage.accounts import Account, BoxKind, NewAccount
 from gateway.storage.certified import CertifiedMessage
 from gateway.storage.engine import Storage
@@ -222,7 +222,7 @@ class Provider:
 
     def _populate(self, connection: Connection) -> dict[str, Account]:
         for name in {self.domain, domain_of(self.service_address)}:
-            accounts.add_domain(connection, name, START)
+            domains.add_domain(connection, name, START)
         people = {
             name: accounts.add_account(connection, NewAccount(address=f"{name}@{self.domain}", at=START))
             for name in ("anna", "bruno", "carla")

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.flows.outcomes import RecipientAnswer, Taken
-from gateway.storage import accounts
+from gateway.storage import domains
 from gateway.storage.subaddresses import base_of, set_separator
 from tests.flows.credentials import START
 from tests.flows.house import Network, Provider, original
@@ -71,7 +71,7 @@ class TestDomains:
 
         def add(connection: object) -> None:
             for domain in ("comune.example", "xn--citt-3na.example"):
-                accounts.add_domain(connection, domain, START)  # type: ignore[arg-type]
+                domains.add_domain(connection, domain, START)  # type: ignore[arg-type]
 
         beta.storage.write_now(add)
         for address in ("protocollo@comune.example", "ufficio@xn--citt-3na.example"):

@@ -39,7 +39,7 @@ from gateway.points.boxes import (
     Want,
     Why,
 )
-from gateway.storage import accounts, details
+from gateway.storage import accounts, details, domains
 from gateway.storage.engine import Storage
 from gateway.storage.purge import START, purge_unreferenced
 from receipts.choice import USUAL, FieldChooser
@@ -86,7 +86,7 @@ async def office(storage: Storage, holders: dict[str, Holder], quota: int | None
 
 
 def people(connection: Connection) -> dict[str, Holder]:
-    accounts.add_domain(connection, "alfa.example", AT)
+    domains.add_domain(connection, "alfa.example", AT)
     found: dict[str, Holder] = {}
     for name in ("anna", "bruno"):
         account = accounts.add_account(connection, accounts.NewAccount(address=f"{name}@alfa.example", at=AT))

@@ -18,7 +18,7 @@ from gateway.flows.news import News
 from gateway.flows.outcomes import Holder
 from gateway.points.box import Capacity
 from gateway.points.boxes import Want
-from gateway.storage import accounts
+from gateway.storage import accounts, domains
 from gateway.storage.accounts import Account, NewAccount
 from gateway.storage.engine import Storage
 from receipts.errors import TemporaryError
@@ -112,7 +112,7 @@ class Here:
 @pytest.fixture
 def here(storage: Storage) -> Here:
     def people(connection: Connection) -> Account:
-        accounts.add_domain(connection, "alfa.example", NOW)
+        domains.add_domain(connection, "alfa.example", NOW)
         return accounts.add_account(connection, NewAccount(address="anna@alfa.example", at=NOW, language="en"))
 
     return Here(storage, storage.write_now(people))

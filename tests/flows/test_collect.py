@@ -13,7 +13,7 @@ from gateway.drivers.imap_client import ImapAccount, ImapRefused, ImapUnavailabl
 from gateway.drivers.sources import RandomIds
 from gateway.flows.collect import Collecting
 from gateway.points.following import Deletions
-from gateway.storage import accounts, collections, content
+from gateway.storage import accounts, collections, content, domains
 from gateway.storage.accounts import Account, NewAccount
 from gateway.storage.collections import Collection
 from gateway.storage.engine import Storage
@@ -108,7 +108,7 @@ class Here:
 @pytest.fixture
 def here(storage: Storage, clock: HandClock, server: Dovecot) -> Here:
     def prepare(connection: Connection) -> Account:
-        accounts.add_domain(connection, "alfa.example", clock.now())
+        domains.add_domain(connection, "alfa.example", clock.now())
         account = accounts.add_account(connection, NewAccount(address="anna@alfa.example", at=clock.now()))
         collections.add(
             connection,

@@ -15,7 +15,7 @@ from gateway.flows.effects import Lease
 from gateway.flows.letters import Writer
 from gateway.flows.outcomes import Holder, Peer, Protocol
 from gateway.points.sharing import Right
-from gateway.storage import accounts, content, devices, mailboxes, people, signins, usage
+from gateway.storage import accounts, content, devices, domains, mailboxes, people, signins, usage
 from gateway.storage.accounts import Account, NewAccount
 from gateway.storage.engine import Storage
 from gateway.storage.signins import CHOSEN, LastUse
@@ -39,7 +39,7 @@ class Desk:
         writer = Writer(name="Alfa PEC", address="postmaster@alfa.example")
         lease = Lease("here", timedelta(minutes=5))
         self.diary = Diary(self.storage, self, RandomIds(), writer, lease=lease, tell_after=3)
-        self.storage.write_now(lambda connection: accounts.add_domain(connection, "alfa.example", MORNING))
+        self.storage.write_now(lambda connection: domains.add_domain(connection, "alfa.example", MORNING))
         self.anna = self._account("anna@alfa.example", "it")
         self.bruno = self._account("bruno@alfa.example", "en")
 

@@ -11,7 +11,7 @@ from gateway.drivers.sources import RandomIds
 from gateway.flows.bring import Bringing, Report
 from gateway.points.following import Deletions
 from gateway.points.marks import NAMES, Mark
-from gateway.storage import accounts, content, folders, keywords, letters, states
+from gateway.storage import accounts, content, domains, folders, keywords, letters, states
 from gateway.storage.accounts import Account, NewAccount
 from gateway.storage.engine import Storage
 from gateway.storage.tables import message_states, messages
@@ -116,7 +116,7 @@ class Here:
 @pytest.fixture
 def here(storage: Storage) -> Here:
     def people(connection: Connection) -> Account:
-        accounts.add_domain(connection, "alfa.example", NOW)
+        domains.add_domain(connection, "alfa.example", NOW)
         return accounts.add_account(connection, NewAccount(address="anna@alfa.example", at=NOW, language="en"))
 
     return Here(storage, storage.write_now(people))

@@ -16,7 +16,7 @@ from gateway.flows.outcomes import Holder, Peer, Protocol
 from gateway.flows.sessions import LiveSessions
 from gateway.flows.signin import SignIn
 from gateway.mailbox.pop3 import Pop3Server
-from gateway.storage import accounts, content, devices, mailboxes
+from gateway.storage import accounts, content, devices, domains, mailboxes
 from gateway.storage.accounts import BoxKind, NewAccount
 from gateway.storage.engine import Storage
 from gateway.storage.mailboxes import Folder, NewMessage
@@ -74,7 +74,7 @@ def provider(storage: Storage) -> Provider:
     kept = passwords.hash_password(PASSWORD)
 
     def people(connection: Connection) -> dict[str, accounts.Account]:
-        accounts.add_domain(connection, "alfa.example", AT)
+        domains.add_domain(connection, "alfa.example", AT)
         kinds = {"anna": BoxKind.USER, "bruno": BoxKind.USER, "posta-certificata": BoxKind.SERVICE}
         return {
             name: accounts.add_account(

@@ -17,7 +17,7 @@ from gateway.app import extracts
 from gateway.app.extracts import Form, periods, periods_as, write_extract
 from gateway.flows.pdf import LINE_CHARACTERS, SignedPdf, shown_in_pdf
 from gateway.flows.register_extract import Origin
-from gateway.storage import accounts, register
+from gateway.storage import accounts, domains, register
 from gateway.storage.accounts import NewAccount
 from gateway.storage.engine import Storage
 from gateway.storage.extracts import Selection, extracted
@@ -258,7 +258,7 @@ class TestFigures:
 
         def prepare(connection: object) -> None:
             register.append(connection, rows)  # type: ignore[arg-type]
-            accounts.add_domain(connection, "alfa.example", midnight)  # type: ignore[arg-type]
+            domains.add_domain(connection, "alfa.example", midnight)  # type: ignore[arg-type]
             accounts.add_account(connection, NewAccount(address=ANNA, at=midnight))  # type: ignore[arg-type]
 
         await storage.write(prepare)

@@ -13,7 +13,7 @@ from gateway.drivers.mail_files import Maildir, Mbox
 from gateway.drivers.sources import RandomIds
 from gateway.flows.take_away import take_away
 from gateway.points.marks import Mark
-from gateway.storage import accounts, content, folders, mailboxes
+from gateway.storage import accounts, content, domains, folders, mailboxes
 from gateway.storage.accounts import Account, NewAccount
 from gateway.storage.engine import Storage
 from gateway.storage.keywords import bits_for
@@ -35,7 +35,7 @@ MESSAGES = {
 @pytest.fixture
 def anna(storage: Storage) -> Account:
     def box(connection: Connection) -> Account:
-        accounts.add_domain(connection, "alfa.example", AT)
+        domains.add_domain(connection, "alfa.example", AT)
         made = accounts.add_account(connection, NewAccount(address="anna@alfa.example", at=AT, language="en"))
         for folder, contents in MESSAGES.items():
             key = folders.ensure_folder(connection, made.mailbox_id, folder).key

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection
 
 from gateway.points.tracking import RecipientState
-from gateway.storage import accounts, content
+from gateway.storage import accounts, content, domains
 from gateway.storage.accounts import Account, NewAccount
 from gateway.storage.certified import NewCertifiedMessage, NewRecipient
 from gateway.storage.engine import Storage
@@ -54,8 +54,8 @@ def recipient(address: str) -> NewRecipient:
 @pytest.fixture
 def place(storage: Storage) -> Place:
     def prepare(connection: Connection) -> tuple[Account, Account, int]:
-        accounts.add_domain(connection, "alfa.example", AT)
-        accounts.add_domain(connection, "pec.alfa.example", AT)
+        domains.add_domain(connection, "alfa.example", AT)
+        domains.add_domain(connection, "pec.alfa.example", AT)
         anna = accounts.add_account(connection, NewAccount(address="Anna@alfa.example", at=AT))
         bruno = accounts.add_account(connection, NewAccount(address="bruno@pec.alfa.example", at=AT))
         return anna, bruno, content.save(connection, Octets.of(b"x" * 100), AT)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection
 
-from gateway.storage import accounts, devices
+from gateway.storage import accounts, devices, domains
 from gateway.storage.accounts import AccountRefused, BoxKind, NewAccount
 from tests.storage.conftest import AT, Place
 
@@ -86,8 +86,8 @@ async def test_an_address_is_given_once(place: Place, address: str) -> None:
 
 
 async def test_a_domain_is_added_once(place: Place) -> None:
-    assert not await place.storage.write(lambda connection: accounts.add_domain(connection, "alfa.example", AT))
-    assert await place.storage.read(accounts.local_domains) == {"alfa.example", "pec.alfa.example"}
+    assert not await place.storage.write(lambda connection: domains.add_domain(connection, "alfa.example", AT))
+    assert await place.storage.read(domains.local_domains) == {"alfa.example", "pec.alfa.example"}
 
 
 async def test_credentials_hold_password_devices_and_addresses(place: Place) -> None:

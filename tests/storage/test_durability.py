@@ -12,7 +12,7 @@ import pytest
 PROGRAM = """
 import asyncio, os, sys
 from datetime import UTC, datetime
-from gateway.storage import accounts
+from gateway.storage import domains, accounts
 from gateway.storage.engine import Storage
 
 AT = datetime(2026, 3, 29, tzinfo=UTC)
@@ -20,7 +20,7 @@ AT = datetime(2026, 3, 29, tzinfo=UTC)
 def add(name):
     def transaction(connection):
         os.write(1, b"statement\\n")
-        return accounts.add_domain(connection, name, AT)
+        return domains.add_domain(connection, name, AT)
     return transaction
 
 async def main():

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, text
 
-from gateway.storage import accounts
+from gateway.storage import domains
 from gateway.storage.drivers import Durability
 from gateway.storage.engine import Storage
 from gateway.storage.errors import StorageUnavailable, UnsafeStorage
@@ -24,14 +24,14 @@ SAFE = {
 
 
 async def test_a_reader_sees_what_a_writer_committed(storage: Storage) -> None:
-    assert await storage.write(lambda connection: accounts.add_domain(connection, "alfa.example", AT))
-    assert await storage.read(accounts.local_domains) == {"alfa.example"}
+    assert await storage.write(lambda connection: domains.add_domain(connection, "alfa.example", AT))
+    assert await storage.read(domains.local_domains) == {"alfa.example"}
 
 
 async def test_readers_cannot_write(storage: Storage) -> None:
     with pytest.raises((StorageUnavailable, psycopg.Error)):
-        await storage.read(lambda connection: accounts.add_domain(connection, "alfa.example", AT))
-    assert await storage.read(accounts.local_domains) == frozenset()
+        await storage.read(lambda connection: domains.add_domain(connection, "alfa.example", AT))
+    assert await storage.read(domains.local_domains) == frozenset()
 
 
 async def test_every_connection_says_that_its_commits_are_safe(storage: Storage) -> None:
@@ -51,18 +51,18 @@ async def test_a_read_is_one_snapshot(storage: Storage) -> None:
     """What is committed between two statements of a read is not seen by the second one."""
 
     def question(connection: Connection) -> tuple[frozenset[str], frozenset[str]]:
-        before = accounts.local_domains(connection)
-        storage.write_now(lambda writing: accounts.add_domain(writing, "alfa.example", AT))
-        return before, accounts.local_domains(connection)
+        before = domains.local_domains(connection)
+        storage.write_now(lambda writing: domains.add_domain(writing, "alfa.example", AT))
+        return before, domains.local_domains(connection)
 
     assert await storage.read(question) == (frozenset(), frozenset())
-    assert await storage.read(accounts.local_domains) == {"alfa.example"}
+    assert await storage.read(domains.local_domains) == {"alfa.example"}
 
 
 async def test_a_read_does_not_wait_for_a_transaction_that_is_under_way(storage: Storage) -> None:
     def transaction(connection: Connection) -> frozenset[str]:
-        accounts.add_domain(connection, "alfa.example", AT)
-        return storage.read_now(accounts.local_domains)
+        domains.add_domain(connection, "alfa.example", AT)
+        return storage.read_now(domains.local_domains)
 
     assert await storage.write(transaction) == frozenset()
 
@@ -106,30 +106,30 @@ def test_a_damaged_file_is_unavailable(tmp_path: Path) -> None:
 
 async def test_connections_that_a_server_cut_are_replaced(postgresql_url: str, postgresql_cluster: Cluster) -> None:
     storage = Storage.open(postgresql_url)
-    await storage.write(lambda connection: accounts.add_domain(connection, "alfa.example", AT))
-    await storage.read(accounts.local_domains)
+    await storage.write(lambda connection: domains.add_domain(connection, "alfa.example", AT))
+    await storage.read(domains.local_domains)
     with psycopg.connect(postgresql_url.replace("+psycopg", ""), autocommit=True) as other:
         ours = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         other.execute(f"SELECT pg_terminate_backend(pid) {ours}".encode())
         await until(lambda: other.execute(f"SELECT pid {ours}".encode()).fetchone() is None)
-    assert await storage.read(accounts.local_domains) == {"alfa.example"}
+    assert await storage.read(domains.local_domains) == {"alfa.example"}
     with pytest.raises(StorageUnavailable):
-        await storage.write(lambda connection: accounts.add_domain(connection, "beta.example", AT))
-    assert await storage.write(lambda connection: accounts.add_domain(connection, "beta.example", AT))
+        await storage.write(lambda connection: domains.add_domain(connection, "beta.example", AT))
+    assert await storage.write(lambda connection: domains.add_domain(connection, "beta.example", AT))
     storage.close()
 
 
 async def test_a_closed_storage_takes_nothing_more(storage_url: str) -> None:
     storage = Storage.open(storage_url)
     waiting = [
-        asyncio.create_task(storage.write(lambda connection, name=name: accounts.add_domain(connection, name, AT)))
+        asyncio.create_task(storage.write(lambda connection, name=name: domains.add_domain(connection, name, AT)))
         for name in ("alfa.example", "beta.example")
     ]
     await asyncio.sleep(0)
     await asyncio.to_thread(storage.close)
     assert await asyncio.gather(*waiting) == [True, True]
     with pytest.raises(StorageUnavailable):
-        await storage.write(lambda connection: accounts.add_domain(connection, "gamma.example", AT))
+        await storage.write(lambda connection: domains.add_domain(connection, "gamma.example", AT))
 
 
 def test_an_unsafe_sqlite_is_refused() -> None:

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, func, select
 
-from gateway.storage import accounts, content, letters, mailboxes
+from gateway.storage import accounts, content, domains, letters, mailboxes
 from gateway.storage.chunks import CHUNK, REMOVED_AT_ONCE
 from gateway.storage.engine import Storage
 from gateway.storage.errors import StorageUnavailable
@@ -53,7 +53,7 @@ async def test_a_message_keeps_its_body_until_it_is_deleted(storage: Storage) ->
     message = Octets.whole(InMemory.of(os.urandom(1_000)))
 
     def file(connection: Connection) -> tuple[int, int]:
-        accounts.add_domain(connection, "alfa.example", AT)
+        domains.add_domain(connection, "alfa.example", AT)
         box = accounts.add_account(connection, accounts.NewAccount(address="anna@alfa.example", at=AT)).mailbox_id
         body = content.save(connection, message, AT)
         new = NewMessage(mailbox_id=box, token="t", body_id=body, size=message.size, kind="ordinary", at=AT)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import Connection
 
-from gateway.storage import accounts, content
+from gateway.storage import content, domains
 from gateway.storage.engine import Storage
 from gateway.storage.sink import ContentSink
 from receipts.octets import Octets
@@ -45,8 +45,8 @@ async def test_a_question_that_fails_harms_no_other(storage: Storage) -> None:
 
 async def test_a_question_sees_what_was_committed_before_it_was_asked(storage: Storage) -> None:
     async def flow(name: str) -> bool:
-        await storage.write(lambda connection: accounts.add_domain(connection, name, AT))
-        return name in await storage.read(accounts.local_domains)
+        await storage.write(lambda connection: domains.add_domain(connection, name, AT))
+        return name in await storage.read(domains.local_domains)
 
     assert all(await asyncio.gather(*(flow(f"d{value}.example") for value in range(100))))
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, make_url
 
 from gateway.points.tracking import RecipientState
-from gateway.storage import accounts, certified, content, register
+from gateway.storage import accounts, certified, content, domains, register
 from gateway.storage.drivers import engines
 from gateway.storage.engine import Storage
 from gateway.storage.errors import Conflict, StorageUnavailable
@@ -72,11 +72,11 @@ def bench(storage_url: str) -> Iterator[Callable[..., Bench]]:
 
 
 def add_domain(name: str) -> Callable[[Connection], bool]:
-    return lambda connection: accounts.add_domain(connection, name, AT)
+    return lambda connection: domains.add_domain(connection, name, AT)
 
 
 def names(writer: Writer) -> frozenset[str]:
-    return writer.write_now(accounts.local_domains)
+    return writer.write_now(domains.local_domains)
 
 
 async def hand_in(writer: Writer, *transactions: Callable[[Connection], Any]) -> list[asyncio.Task[Any]]:
@@ -120,7 +120,7 @@ async def test_a_member_that_fails_harms_no_other(bench: Callable[..., Bench]) -
     def counted(name: str) -> Callable[[Connection], bool]:
         def transaction(connection: Connection) -> bool:
             runs[name] += 1
-            added = accounts.add_domain(connection, name, AT)
+            added = domains.add_domain(connection, name, AT)
             if name == "bad.example":
                 raise Conflict("changed")
             return added
@@ -196,7 +196,7 @@ async def test_whoever_stood_in_the_way_is_given_a_moment(bench: Callable[..., B
         tries.append(connection)
         if len(tries) < 3:
             raise psycopg.errors.DeadlockDetected
-        return accounts.add_domain(connection, "alfa.example", AT)
+        return domains.add_domain(connection, "alfa.example", AT)
 
     assert await one.writer.write(transaction)
     assert len(tries) == 3
@@ -230,7 +230,7 @@ async def test_a_deadlock_of_two_nodes_ends_with_both_done(postgresql_url: str) 
 
 
 def _message_to_two(connection: Connection) -> None:
-    accounts.add_domain(connection, "alfa.example", AT)
+    domains.add_domain(connection, "alfa.example", AT)
     account = accounts.add_account(connection, accounts.NewAccount(address="anna@alfa.example", at=AT))
     body = content.save(connection, Octets.of(b"x"), AT)
     recipients = tuple(

@@ -17,7 +17,7 @@ from gateway.flows.outcomes import Arrival, ReceiveOutcome, Taken
 from gateway.flows.relay import Consignment, RelayFlow, RelaySettings
 from gateway.lab.authority import Authority
 from gateway.points.tracking import RecipientState
-from gateway.storage import accounts, certified, content, mailboxes, outbox, register
+from gateway.storage import accounts, certified, content, domains, mailboxes, outbox, register
 from gateway.storage.certified import CertifiedMessage, NewCertifiedMessage, NewRecipient
 from gateway.storage.engine import Storage
 from gateway.storage.outbox import OutboxRow
@@ -130,7 +130,7 @@ class House:
             limits=limits,
         )
         self.handed: list[Leased] = []
-        storage.write_now(lambda connection: accounts.add_domain(connection, "alfa.example", START))
+        storage.write_now(lambda connection: domains.add_domain(connection, "alfa.example", START))
         account = storage.write_now(
             lambda connection: accounts.add_account(connection, accounts.NewAccount(address=SENDER, at=START))
         )

@@ -42,7 +42,12 @@ def dkim(
     """Make the key that signs mail to ordinary addresses, and print the DNS records that publish it."""
     settings = settings_or_exit(config)
     domain = given_domain(domain)
+    if sum((rotate, use is not None, remove is not None)) > 1:
+        raise refuse("one of --rotate, --use and --remove at a time")
     keys = _keys(settings)
+    for named in (use, remove):
+        if named is not None and named not in (there := keys.selectors(domain)):
+            raise refuse(f"{domain} has no key {named}; it has {', '.join(there) or 'none'}")
     try:
         if use is not None:
             keys.use(domain, use)

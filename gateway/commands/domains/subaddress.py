@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from gateway.commands import domain as of_domain
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
 from gateway.commands.names import given_domain, refuse
-from gateway.storage import accounts
+from gateway.storage import accounts, domains
 from gateway.storage.subaddresses import SEPARATORS, separator_of, set_separator
 
 __all__ = ["subaddress"]
@@ -32,7 +32,7 @@ def subaddress(
     with of_domain.opened(config) as (_, storage):
 
         def transaction(connection: Connection) -> str | None:
-            if name not in accounts.local_domains(connection):
+            if name not in domains.local_domains(connection):
                 raise accounts.AccountRefused(f"{name} is not a domain of this provider")
             if separator is not None:
                 set_separator(connection, name, None if separator == OFF else separator, datetime.now(UTC))

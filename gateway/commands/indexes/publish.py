@@ -14,7 +14,7 @@ from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
 from gateway.commands.domain import opened, shown
 from gateway.commands.indexes.reading import content_of, read_bounded, unusable
 from gateway.drivers.keyfiles import KeyRefused, load_certificates
-from gateway.storage import accounts
+from gateway.storage import domains
 from providers.directory import read_directory, sign_index
 from providers.index_report import Weight, report_on
 from providers.records import ProviderRecord, write_records
@@ -49,11 +49,11 @@ def publish(
     The HTTPS port serves it as /record.ldif.p7m. A new certificate belongs into it, beside the old one, in good time before it is used.
     """  # noqa: E501  (a paragraph is one line, or the help breaks where this file does)
     with opened(config) as (settings, storage):
-        domains = storage.read_now(accounts.local_domains)
+        managed = storage.read_now(domains.local_domains)
     try:
         signer = terms.signer(settings)
         certificates = (signer.certificate, *(der for file in certificate or () for der in _certificates(file)))
-        own = _record(settings, frozenset(domains), certificates, as_unit, description)
+        own = _record(settings, managed, certificates, as_unit, description)
         data = write_records([own, *(each for file in unit or () for each in _units(file, own))])
         _judge(data)
         if ldif:
@@ -65,7 +65,7 @@ def publish(
         place_file(target, sign_index(data, signer, datetime.now(UTC)))
     except (OSError, ValueError, SigningUnavailable) as error:
         raise unusable(str(error)) from None
-    typer.echo(f"{target}: {own.dn}, {len(domains)} domains, {len(set(certificates))} certificates")
+    typer.echo(f"{target}: {own.dn}, {len(managed)} domains, {len(set(certificates))} certificates")
 
 
 def _record(
