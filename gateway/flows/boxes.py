@@ -137,7 +137,7 @@ class HeldBox:
         def question(connection: Connection) -> Opened:
             folder, modseq = boxfolders.opened(connection, self._mailbox_id, name)
             view = self._shared.views.look(connection, self._mailbox_id, folder, modseq)
-            self._words.load(connection)
+            self._words.learn(view.keywords)
             return Opened(
                 folder_id=folder.id,
                 name=folder.name,

@@ -1,4 +1,4 @@
-"""The UIDs of folders, remembered: opening a folder again costs what has changed in it, not what lies in it."""
+"""Folders as they were opened last: opening one again costs what has changed in it, not what lies in it."""
 
 import threading
 from array import array
@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from gateway.points.marks import Mark
-from gateway.storage import letters, states
+from gateway.storage import keywords, letters, states
 from gateway.storage.folders import StoredFolder
 
 __all__ = ["View", "Views"]
@@ -28,6 +28,7 @@ class View:
     modseq: int
     uids: "array[int]"  # ascending
     first_unseen: int | None
+    keywords: dict[int, str]  # of the box, by their bits: each new one is a change of the box
 
 
 class Views:
@@ -64,18 +65,21 @@ class Views:
 
 def _whole(connection: Connection, mailbox_id: int, folder: str, modseq: int) -> View:
     uids = array("I", states.uids(connection, mailbox_id, folder))
-    return View(modseq, uids, states.first_without(connection, mailbox_id, folder, Mark.SEEN))
+    unseen = states.first_without(connection, mailbox_id, folder, Mark.SEEN)
+    return View(modseq, uids, unseen, keywords.keyword_names(connection, mailbox_id))
 
 
 def _brought_forward(connection: Connection, mailbox_id: int, folder: str, known: View, modseq: int) -> View:
     rows = states.states_since(connection, mailbox_id, folder, known.modseq, modseq)
     gone = letters.vanished_since(connection, mailbox_id, folder, known.modseq)
+    names = keywords.keyword_names(connection, mailbox_id)
     if not rows and not gone:
-        return View(modseq, known.uids, known.first_unseen)
+        return View(modseq, known.uids, known.first_unseen, names)
     last = known.uids[-1] if known.uids else 0
     uids = _without(known.uids, gone)
     uids.extend(row[0] for row in rows if row[0] > last)
-    return View(modseq, uids, _first_unseen(connection, mailbox_id, folder, known.first_unseen, rows, gone))
+    unseen = _first_unseen(connection, mailbox_id, folder, known.first_unseen, rows, gone)
+    return View(modseq, uids, unseen, names)
 
 
 def _without(uids: "array[int]", gone: Sequence[int]) -> "array[int]":
