@@ -134,6 +134,7 @@ class RemoteMailbox:
         self._timeout = timeout
         self._waits: asyncio.Future[Any] | None = None  # for the answer that comes in
         self._came = 0  # bytes of that answer
+        self._held: list[bytes] = []  # the beginning of a line
         self._feed = client.protocol.data_received
         client.protocol.data_received = self._take
 
@@ -144,9 +145,11 @@ class RemoteMailbox:
 
     async def end(self) -> None:
         """Say goodbye if the server still listens, and close."""
-        with contextlib.suppress(ImapUnavailable):  # it was the last word anyway
-            await self._guarded(self._client.logout, patience=_PATIENCE_LEAVING)
         transport = self._client.protocol.transport
+        if transport is None or not transport.is_closing():
+            with contextlib.suppress(ImapUnavailable):  # it was the last word anyway
+                await self._guarded(self._client.logout, patience=_PATIENCE_LEAVING)
+            transport = self._client.protocol.transport
         if transport is not None:
             transport.abort()
 
@@ -250,9 +253,7 @@ class RemoteMailbox:
 
     async def _found(self, *criteria: str) -> list[int]:
         lines = await self._asked(lambda: self._client.uid_search(*criteria, charset=None))
-        numbers = b" ".join(bytes(line) for line in lines[:-1]).split()
-        found = {int(number) for number in numbers if number.isdigit() and len(number) <= 10}
-        return sorted(uid for uid in found if 0 < uid <= _HIGHEST_UID)
+        return await asyncio.to_thread(_uids, lines[:-1])  # there may be a million
 
     async def _asked(self, ask: Callable[[], Awaitable[Any]], *, patience: float = 1) -> list[Any]:
         response = await self._guarded(ask, patience=patience)
@@ -287,8 +288,12 @@ class RemoteMailbox:
             if self._waits is not None:
                 self._waits.cancel()
             return
-        for piece in _pieces(data):
-            self._feed(piece)
+        self._held.append(data)
+        unfinished = self._client.protocol.current_command
+        if b"\n" in data or (unfinished is not None and unfinished.wait_literal_data()):
+            whole, self._held = b"".join(self._held), []  # the library would join a long line anew with each part of it
+            for piece in _pieces(whole):
+                self._feed(piece)
 
     def _let_go(self, asked: asyncio.Future[Any]) -> None:
         """End what will not end by itself: a task of the library's own may hold the lock that ``asked`` waits for."""
@@ -316,6 +321,12 @@ def _folder(line: bytes, following: Sequence[Any]) -> RemoteFolder | None:
         separator=None if separator is None else separator.decode("ascii", "replace")[-1],
         attributes=frozenset(attributes.decode("ascii", "replace").lower().split()),
     )
+
+
+def _uids(lines: Sequence[Any]) -> list[int]:
+    numbers = b" ".join(bytes(line) for line in lines).split()
+    found = {int(number) for number in numbers if number.isdigit() and len(number) <= 10}
+    return sorted(uid for uid in found if 0 < uid <= _HIGHEST_UID)
 
 
 def _named(number: re.Pattern[bytes], lines: Sequence[Any]) -> int | None:

@@ -187,8 +187,8 @@ class Bringing:
         if (await remote.examine(look.folder)).uid_validity != look.origin.uid_validity:
             raise ImapUnavailable("a folder there began a new life meanwhile")
         uids = await remote.uids()
-        known = await self._storage.read(partial(import_folders.known_uids, origin=look.origin))
-        missing = [uid for uid in uids if uid not in known.there and uid not in known.gone]
+        found = await self._storage.read(partial(import_folders.compared, origin=look.origin, uids=uids))
+        missing = found.missing
         if put_off is not None:
             missing = [uid for uid in missing if uid in put_off]
         came, batch, done = Came(), _Batch(), len(uids) - len(missing)

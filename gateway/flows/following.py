@@ -62,13 +62,10 @@ class Following:
         state, uids = await remote.examine(folder), await remote.uids()
         origin = Origin(source_id=self._run.source_id, folder=folder.wire_name, uid_validity=state.uid_validity)
         seen = await self._seen(origin, name)
-        known = await self._storage.read(partial(import_folders.known_uids, origin=origin))
-        present = frozenset(uids)
-        gone, back = sorted(known.there - present), sorted(known.gone & present)
-        await self._note_gone(origin, gone, len(known.there))
-        await self._note_back(origin, back, seen.filed)
-        ours = [uid for uid in uids if uid in known.there or uid in known.gone]
-        changed, walked = await self._follow_flags(remote, origin, seen, state, ours)
+        found = await self._storage.read(partial(import_folders.compared, origin=origin, uids=uids))
+        await self._note_gone(origin, found.gone, found.known)
+        await self._note_back(origin, found.back, seen.filed)
+        changed, walked = await self._follow_flags(remote, origin, seen, state, found.ours)
         now = SeenFolder(uid_validity=state.uid_validity, filed=seen.filed, modseq=state.modseq, walked=walked)
         if now != seen:
             await self._storage.write(lambda connection: import_folders.note_folder(connection, origin, now))
@@ -78,9 +75,9 @@ class Following:
             filed=seen.filed,
             origin=origin,
             messages=len(uids),
-            known=len(ours),
+            known=len(found.ours),
             changed=changed,
-            gone=len(gone),
+            gone=len(found.gone),
         )
 
     async def retire_absent(self, folders: Collection[RemoteFolder]) -> None:

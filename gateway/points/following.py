@@ -1,5 +1,6 @@
 """What has become of a message at the server it was brought from, and what that means for ours."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -72,6 +73,7 @@ def in_turn(uids: Sequence[int], after: int) -> tuple[list[int], int]:
         UIDs, ascending, and where the next turn begins: 0 if all have had theirs.
     """
     newest = list(uids[-_NEWEST:])
-    waiting = [uid for uid in uids[:-_NEWEST] if uid > after]
-    turn = waiting[:_AT_ONCE]
-    return turn + newest, turn[-1] if len(turn) < len(waiting) else 0
+    older = len(uids) - len(newest)
+    first = bisect_right(uids, after, hi=older)
+    turn = list(uids[first : min(first + _AT_ONCE, older)])
+    return turn + newest, turn[-1] if first + _AT_ONCE < older else 0

@@ -13,11 +13,11 @@ from gateway.storage.values import clean
 __all__ = [
     "AT_ONCE",
     "GONE_LONG_AGO",
-    "Known",
+    "Compared",
     "Noted",
     "Origin",
     "SeenFolder",
-    "known_uids",
+    "compared",
     "mark",
     "note_filed",
     "note_flags",
@@ -54,11 +54,14 @@ class SeenFolder:
     walked: int = 0  # the UID up to which flags were asked for one by one, if not of all
 
 
-class Known(NamedTuple):
-    """UIDs of what was brought from a folder."""
+class Compared(NamedTuple):
+    """UIDs of a folder, ascending, beside those of what was brought from it."""
 
-    there: frozenset[int]  # when we last looked
-    gone: frozenset[int]
+    missing: list[int]  # never brought
+    ours: list[int]
+    gone: list[int]  # there when we last looked
+    back: list[int]  # gone then
+    known: int  # how many were there then
 
 
 class Noted(NamedTuple):
@@ -150,12 +153,18 @@ def note_place(connection: Connection, origin: Origin, key: str) -> None:
     _PLACE.run(connection, _values(origin) | {"key": key})
 
 
-def known_uids(connection: Connection, origin: Origin) -> Known:
-    """What is here already of a folder."""
-    there, gone = list[int](), list[int]()
+def compared(connection: Connection, origin: Origin, uids: Sequence[int]) -> Compared:
+    """What is new in a folder, and what has left it. ``uids``: of all that is there now, ascending."""
+    there, gone = set[int](), set[int]()
     for uid, is_there in _KNOWN.all(connection, _values(origin)):
-        (there if is_there else gone).append(uid)
-    return Known(frozenset(there), frozenset(gone))
+        (there if is_there else gone).add(uid)
+    return Compared(
+        missing=[uid for uid in uids if uid not in there and uid not in gone],
+        ours=[uid for uid in uids if uid in there or uid in gone],
+        gone=sorted(there.difference(uids)),
+        back=sorted(gone.intersection(uids)),
+        known=len(there),
+    )
 
 
 def noted(connection: Connection, origin: Origin, uids: Collection[int]) -> list[Noted]:

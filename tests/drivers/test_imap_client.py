@@ -1,6 +1,7 @@
 """Another server's mailbox through aioimaplib: a real Dovecot, and servers that are none."""
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
@@ -152,3 +153,133 @@ async def test_a_server_that_is_none_is_unavailable_in_bounded_time(impostor: Im
 def test_an_account_shows_no_password() -> None:
     shown = repr(ImapAccount(host="h", port=1, user="anna", password="segreto", context=ssl.create_default_context()))
     assert "segreto" not in shown
+
+
+async def test_flags_and_what_changed_since_are_told(server: Dovecot) -> None:
+    async with signed_in(account(server, user="bruno")) as remote:
+        await remote.append("Drafts", SMALL, (), AT)
+        _, uid = await remote.append("Drafts", SMALL, ("\\Seen", "urgente"), AT) or (0, 0)
+        (drafts,) = [folder for folder in await remote.folders() if "\\drafts" in folder.attributes]
+        state = await remote.examine(drafts)
+        assert state.modseq is not None
+        assert await remote.changed_since(state.modseq) == []
+        assert uid in await remote.changed_since(state.modseq - 1)
+        (told,) = [each async for each in remote.flags([uid - 1, uid, uid + 1])]
+        assert {one: set(flags) for one, flags in told.items()} == {uid - 1: set(), uid: {"\\Seen", "urgente"}}
+
+
+INBOX = RemoteFolder(name="INBOX", wire_name="INBOX", separator="/", attributes=frozenset())
+CAPABILITIES = b"* CAPABILITY IMAP4rev1 CONDSTORE\r\n"
+Answers = dict[str, bytes]
+"""What a server says before its OK, by the command."""
+
+
+@pytest.fixture
+async def liar(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[ImapAccount, Answers]]:
+    """A server that speaks IMAP and says what it is told to."""
+    tls = throwaway.make(tmp_path_factory.mktemp("tls"))
+    answers: Answers = {"CAPABILITY": CAPABILITIES, "EXAMINE": b"* OK [UIDVALIDITY 1] x\r\n"}
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"* OK hello\r\n")
+        with contextlib.suppress(OSError):
+            while line := await reader.readline():
+                tag, *command = line.decode().split()
+                name = " ".join(command[:2]) if command[0] == "UID" else command[0]
+                writer.write(answers.get(name, b"") + f"{tag} OK done\r\n".encode())
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=tls.server())
+    port = server.sockets[0].getsockname()[1]
+    yield ImapAccount(host="localhost", port=port, user="anna", password="x", context=tls.client()), answers
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "modseq"),
+    [
+        (b"", None),
+        (b"* OK [HIGHESTMODSEQ 7] x\r\n", 7),
+        (b"* OK [NOMODSEQ] x\r\n", None),
+        (b"* OK [HIGHESTMODSEQ 0] x\r\n", None),
+        (b"* OK [HIGHESTMODSEQ 9223372036854775808] x\r\n", None),
+        (b"* OK [HIGHESTMODSEQ " + b"9" * 5_000 + b"] x\r\n", None),
+    ],
+)
+async def test_a_modseq_that_is_none_does_not_count(
+    liar: tuple[ImapAccount, Answers], said: bytes, modseq: int | None
+) -> None:
+    there, answers = liar
+    answers["EXAMINE"] += said
+    async with signed_in(there) as remote:
+        assert (await remote.examine(INBOX)).modseq == modseq
+
+
+@pytest.mark.parametrize("validity", [b"", b"x", b"99999999999", b"9" * 5_000])
+async def test_a_uidvalidity_that_is_none_ends_the_session(liar: tuple[ImapAccount, Answers], validity: bytes) -> None:
+    there, answers = liar
+    answers["EXAMINE"] = b"* OK [UIDVALIDITY %s] x\r\n" % validity
+    async with signed_in(there) as remote:
+        with pytest.raises(ImapUnavailable, match="UIDVALIDITY"):
+            await remote.examine(INBOX)
+
+
+async def test_uids_that_are_none_do_not_count(liar: tuple[ImapAccount, Answers]) -> None:
+    there, answers = liar
+    answers["UID SEARCH"] = b"* SEARCH 0 5 -1 5 4294967295 4294967296 99999999999999 x 3 (MODSEQ 917)\r\n"
+    async with signed_in(there) as remote:
+        await remote.examine(INBOX)
+        assert await remote.uids() == [3, 5, 4294967295]
+
+
+async def test_flags_that_are_none_or_of_others_do_not_count(liar: tuple[ImapAccount, Answers]) -> None:
+    there, answers = liar
+    answers["UID FETCH"] = (
+        b'* 1 FETCH (UID 1 FLAGS (\\Seen \\Recent \\* par"ola {4} a\\b caff\xe8 \x07 lavoro ' + b"x" * 101 + b"))\r\n"
+        b"* 2 FETCH (UID 2 FLAGS (%s))\r\n"
+        % b" ".join(b"p%d" % number for number in range(5_000))
+        + b"* 3 FETCH (FLAGS (\\Seen))\r\n"
+        b"* 4 FETCH (UID 99999999999 FLAGS (\\Seen))\r\n"
+        b"* 5 FETCH (UID 5 FLAGS (\\Seen))\r\n"
+    )
+    async with signed_in(there) as remote:
+        await remote.examine(INBOX)
+        (told,) = [each async for each in remote.flags([1, 2, 3])]
+    assert told[1] == ("\\Seen", "lavoro")
+    assert len(told[2]) == 100
+    assert set(told) == {1, 2}
+
+
+async def test_a_thousand_lines_that_come_at_once_are_taken(liar: tuple[ImapAccount, Answers]) -> None:
+    there, answers = liar
+    answers["UID FETCH"] = b"".join(b"* %d FETCH (UID %d FLAGS (\\Seen))\r\n" % (n, n) for n in range(1, 1_001))
+    async with signed_in(there) as remote:
+        await remote.examine(INBOX)
+        (told,) = [each async for each in remote.flags(range(1, 101))]
+    assert told == dict.fromkeys(range(1, 101), ("\\Seen",))
+
+
+async def test_a_million_uids_are_known_and_an_endless_answer_is_cut_off(liar: tuple[ImapAccount, Answers]) -> None:
+    there, answers = liar
+    answers["UID SEARCH"] = b"* SEARCH %s\r\n" % " ".join(map(str, range(3_000_000_000, 3_001_000_000))).encode()
+    async with signed_in(there) as remote:
+        await remote.examine(INBOX)
+        assert len(await remote.uids()) == 1_000_000
+    answers["UID SEARCH"] *= 2
+    async with signed_in(there) as remote:
+        await remote.examine(INBOX)
+        with pytest.raises(ImapUnavailable, match="longer than any should be"):
+            await remote.uids()
+
+
+@pytest.mark.parametrize(
+    "date", [b"01-Jan-0001 00:00:00 +1200", b"31-Dec-9999 23:00:00 -1200", b"yesterday, at nine o'clock"]
+)
+async def test_a_date_that_is_none_is_the_first_of_unix(liar: tuple[ImapAccount, Answers], date: bytes) -> None:
+    there, answers = liar
+    answers["UID FETCH"] = b'* 1 FETCH (UID 1 FLAGS () INTERNALDATE "%s" RFC822.SIZE 5)\r\n' % date
+    async with signed_in(there) as remote:
+        await remote.examine(INBOX)
+        (message,) = [each async for each in remote.messages([1])]
+    assert message.at == datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,130 +1,27 @@
 """Ours stays in step with a box at another provider: flags, places, deletions; whatever that server says."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from gateway.drivers.sources import RandomIds
-from gateway.flows.bring import Bringing, Report
 from gateway.points.following import Deletions
-from gateway.points.marks import NAMES, Mark
-from gateway.storage import accounts, content, domains, folders, keywords, letters, states
-from gateway.storage.accounts import Account, NewAccount
+from gateway.points.marks import Mark
+from gateway.storage import folders, keywords
 from gateway.storage.engine import Storage
-from gateway.storage.tables import message_states, messages
-from tests.flows.old_box import OldBox
+from tests.flows.new_box import NewBox, new_box
 
-NONE = Mark(0)
-NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 ONE, TWO, THREE = (b"Subject: %s\r\n\r\nciao\r\n" % name for name in (b"uno", b"due", b"tre"))
 
 
-class Clock:
-    def now(self) -> datetime:
-        return NOW
-
-
-@dataclass
-class Here:
-    """The provider that the box moves to."""
-
-    storage: Storage
-    account: Account
-    old: OldBox = field(default_factory=OldBox)
-    deletions: Deletions = Deletions.KEEP
-
-    async def run(self) -> Report:
-        bringing = Bringing(
-            self.storage,
-            Clock(),
-            RandomIds(),
-            mailbox_id=self.account.mailbox_id,
-            source="anna@localhost:993",
-            owner="here",
-            judge=lambda _: "valid",
-            valid="valid",
-            deletions=self.deletions,
-        )
-        return await bringing(self.old.remote)
-
-    def box(self) -> list[tuple[str, bytes, frozenset[str]]]:
-        """Folder, bytes and flags of what is here."""
-
-        def question(connection: Connection) -> list[tuple[str, bytes, frozenset[str]]]:
-            own = keywords.keyword_names(connection, self.account.mailbox_id)
-            names = {one.key: one.name for one in folders.list_folders(connection, self.account.mailbox_id)}
-            rows = connection.execute(select(messages, message_states).join(message_states)).all()
-            return sorted(
-                (
-                    names[row.folder],
-                    content.load(connection, row.body_id).read(),
-                    frozenset(name for mark, name in NAMES.items() if row.flags & mark)
-                    | {name for bit, name in own.items() if row.keywords >> bit & 1},
-                )
-                for row in rows
-            )
-
-        return self.storage.read_now(question)
-
-    def places(self) -> list[tuple[str, bytes]]:
-        return [(folder, octets) for folder, octets, _ in self.box()]
-
-    def flags(self) -> frozenset[str]:
-        """Of the only message."""
-        ((_, _, flags),) = self.box()
-        return flags
-
-    def tokens(self) -> set[str]:
-        return self.storage.read_now(lambda connection: set(connection.execute(select(messages.c.token)).scalars()))
-
-    def flag(self, *, give: Mark = NONE, take: Mark = NONE) -> None:
-        """The holder changes flags of all messages here."""
-
-        def change(connection: Connection) -> None:
-            for row in connection.execute(select(messages)).all():
-                states.set_flags(
-                    connection,
-                    self.account.mailbox_id,
-                    row.folder,
-                    [row.uid],
-                    modseq=folders.change_box(connection, self.account.mailbox_id)[0],
-                    keep=~int(take),
-                    add=int(give),
-                )
-
-        self.storage.write_now(change)
-
-    def move(self, to: str) -> None:
-        """The holder moves all messages of the inbox here."""
-        self.storage.write_now(
-            lambda connection: letters.move(connection, self.account.mailbox_id, "INBOX", None, to, NOW)
-        )
-
-    def remove(self) -> None:
-        """The holder removes all messages here for good."""
-
-        def change(connection: Connection) -> None:
-            ids = list(connection.execute(select(messages.c.id)).scalars())
-            letters.remove(connection, self.account.mailbox_id, ids, NOW)
-
-        self.storage.write_now(change)
-
-
 @pytest.fixture
-def here(storage: Storage) -> Here:
-    def people(connection: Connection) -> Account:
-        domains.add_domain(connection, "alfa.example", NOW)
-        return accounts.add_account(connection, NewAccount(address="anna@alfa.example", at=NOW, language="en"))
-
-    return Here(storage, storage.write_now(people))
+def here(storage: Storage) -> NewBox:
+    return new_box(storage)
 
 
 @pytest.mark.parametrize("counts", [True, False], ids=["CONDSTORE", "without"])
 class TestFlags:
-    async def test_that_change_there_change_here(self, here: Here, counts: bool) -> None:
+    async def test_that_change_there_change_here(self, here: NewBox, counts: bool) -> None:
         here.old.counts = counts
         uid = here.old.arrives(ONE, "\\Flagged", "vecchia")
         await here.run()
@@ -134,7 +31,7 @@ class TestFlags:
         assert (await here.run()).changed == 0
 
     async def test_that_the_holder_changed_here_stay_until_the_same_one_changes_there(
-        self, here: Here, counts: bool
+        self, here: NewBox, counts: bool
     ) -> None:
         here.old.counts = counts
         uid = here.old.arrives(ONE, "\\Seen")
@@ -149,7 +46,7 @@ class TestFlags:
         await here.run()
         assert here.flags() == {"\\Seen", "\\Answered"}
 
-    async def test_that_say_deleted_are_taken_but_never_given(self, here: Here, counts: bool) -> None:
+    async def test_that_say_deleted_are_taken_but_never_given(self, here: NewBox, counts: bool) -> None:
         here.old.counts = counts
         uid = here.old.arrives(ONE)
         await here.run()
@@ -161,7 +58,7 @@ class TestFlags:
         await here.run()
         assert here.flags() == {"\\Seen"}
 
-    async def test_are_followed_where_the_holder_has_put_the_message(self, here: Here, counts: bool) -> None:
+    async def test_are_followed_where_the_holder_has_put_the_message(self, here: NewBox, counts: bool) -> None:
         here.old.counts = counts
         uid = here.old.arrives(ONE)
         await here.run()
@@ -170,7 +67,7 @@ class TestFlags:
         await here.run()
         assert here.box() == [("Archive", ONE, frozenset({"\\Seen"}))]
 
-    async def test_of_a_message_that_the_holder_removed_are_nobodys(self, here: Here, counts: bool) -> None:
+    async def test_of_a_message_that_the_holder_removed_are_nobodys(self, here: NewBox, counts: bool) -> None:
         here.old.counts = counts
         uid = here.old.arrives(ONE)
         await here.run()
@@ -181,7 +78,7 @@ class TestFlags:
 
 
 class TestWhatIsAsked:
-    async def test_is_what_the_server_says_has_changed(self, here: Here) -> None:
+    async def test_is_what_the_server_says_has_changed(self, here: NewBox) -> None:
         uids = [here.old.arrives(b"Subject: %d\r\n\r\n" % number) for number in range(30)]
         await here.run()
         await here.run()
@@ -192,7 +89,7 @@ class TestWhatIsAsked:
         assert here.old.asked == [f"INBOX {uids[7]}"]
 
     @pytest.mark.parametrize("strange", ["backwards", "no search"])
-    async def test_is_everything_where_it_counts_strangely(self, here: Here, strange: str) -> None:
+    async def test_is_everything_where_it_counts_strangely(self, here: NewBox, strange: str) -> None:
         uids = [here.old.arrives(b"Subject: %d\r\n\r\n" % number) for number in range(30)]
         await here.run()
         await here.run()
@@ -207,7 +104,7 @@ class TestWhatIsAsked:
 
 
 class TestAMessageThatMovesThere:
-    async def test_moves_here_and_stays_the_same(self, here: Here) -> None:
+    async def test_moves_here_and_stays_the_same(self, here: NewBox) -> None:
         uid = here.old.arrives(ONE)
         await here.run()
         tokens = here.tokens()
@@ -221,7 +118,7 @@ class TestAMessageThatMovesThere:
         await here.run()
         assert here.flags() == {"\\Seen", "\\Flagged"}
 
-    async def test_stays_where_the_holder_put_it(self, here: Here) -> None:
+    async def test_stays_where_the_holder_put_it(self, here: NewBox) -> None:
         uid = here.old.arrives(ONE)
         await here.run()
         here.move("Archive")
@@ -229,7 +126,7 @@ class TestAMessageThatMovesThere:
         await here.run()
         assert here.places() == [("Archive", ONE)]
 
-    async def test_does_not_come_back_if_the_holder_removed_it(self, here: Here) -> None:
+    async def test_does_not_come_back_if_the_holder_removed_it(self, here: NewBox) -> None:
         uid = here.old.arrives(ONE)
         await here.run()
         here.remove()
@@ -238,7 +135,7 @@ class TestAMessageThatMovesThere:
         assert here.box() == []
 
     @pytest.mark.parametrize("order", [["INBOX", "Pratiche"], ["Pratiche", "INBOX"]])
-    async def test_while_we_look_comes_once(self, here: Here, order: list[str]) -> None:
+    async def test_while_we_look_comes_once(self, here: NewBox, order: list[str]) -> None:
         here.old.folders = {name: {} for name in order}
         uid = here.old.arrives(ONE)
         await here.run()
@@ -253,7 +150,7 @@ class TestAMessageThatMovesThere:
         await here.run()
         assert here.places() == [("Pratiche", ONE)]
 
-    async def test_is_another_one_as_long_as_the_first_is_there(self, here: Here) -> None:
+    async def test_is_another_one_as_long_as_the_first_is_there(self, here: NewBox) -> None:
         here.old.arrives(ONE)
         await here.run()
         here.old.arrives(ONE, folder="Pratiche")
@@ -261,7 +158,7 @@ class TestAMessageThatMovesThere:
         assert here.places() == [("INBOX", ONE), ("Pratiche", ONE)]
         assert (await here.run()).brought == 0
 
-    async def test_of_two_alike_moves_alone(self, here: Here) -> None:
+    async def test_of_two_alike_moves_alone(self, here: NewBox) -> None:
         first, _ = here.old.arrives(ONE), here.old.arrives(ONE)
         await here.run()
         assert here.places() == [("INBOX", ONE)] * 2
@@ -269,7 +166,7 @@ class TestAMessageThatMovesThere:
         await here.run()
         assert here.places() == [("INBOX", ONE), ("Pratiche", ONE)]
 
-    async def test_with_its_folder_moves_with_it(self, here: Here) -> None:
+    async def test_with_its_folder_moves_with_it(self, here: NewBox) -> None:
         for octets in (ONE, TWO):
             here.old.arrives(octets, folder="Pratiche")
         await here.run()
@@ -280,7 +177,7 @@ class TestAMessageThatMovesThere:
 
 
 class TestANewLifeOfAFolder:
-    async def test_brings_nothing_twice_and_loses_nothing(self, here: Here) -> None:
+    async def test_brings_nothing_twice_and_loses_nothing(self, here: NewBox) -> None:
         for octets in (ONE, TWO):
             here.old.arrives(octets)
         await here.run()
@@ -295,14 +192,14 @@ class TestANewLifeOfAFolder:
         here.old.flag(uid, give=["\\Seen"])
         assert (await here.run()).changed == 1
 
-    async def test_at_every_look_brings_nothing_twice(self, here: Here) -> None:
+    async def test_at_every_look_brings_nothing_twice(self, here: NewBox) -> None:
         here.old.arrives(ONE)
         for _ in range(4):
             await here.run()
             here.old.new_life("INBOX")
         assert here.places() == [("INBOX", ONE)]
 
-    async def test_between_two_looks_is_for_the_next_run(self, here: Here) -> None:
+    async def test_between_two_looks_is_for_the_next_run(self, here: NewBox) -> None:
         here.old.arrives(ONE)
         looks: list[str] = []
 
@@ -320,7 +217,7 @@ class TestANewLifeOfAFolder:
 
 class TestWhatIsDeletedThere:
     @pytest.mark.parametrize("way", ["gone", "to the trash", "its folder too"])
-    async def test_stays_here(self, here: Here, way: str) -> None:
+    async def test_stays_here(self, here: NewBox, way: str) -> None:
         uid = here.old.arrives(ONE, folder="Pratiche")
         await here.run()
         if way == "gone":
@@ -333,7 +230,7 @@ class TestWhatIsDeletedThere:
             await here.run()
         assert here.places() == [("Pratiche", ONE)]
 
-    async def test_goes_to_the_trash_if_that_is_wanted(self, here: Here) -> None:
+    async def test_goes_to_the_trash_if_that_is_wanted(self, here: NewBox) -> None:
         here.deletions = Deletions.TRASH
         gone, moved = here.old.arrives(ONE), here.old.arrives(TWO)
         await here.run()
@@ -348,7 +245,7 @@ class TestWhatIsDeletedThere:
             await here.run()
         assert here.places() == [("Trash", TWO), ("Trash", ONE)]  # nothing leaves it by our doing
 
-    async def test_comes_back_from_the_trash_when_it_is_back_there(self, here: Here) -> None:
+    async def test_comes_back_from_the_trash_when_it_is_back_there(self, here: NewBox) -> None:
         here.deletions = Deletions.TRASH
         uid, again = here.old.arrives(ONE), here.old.arrives(TWO)
         await here.run()
@@ -361,7 +258,7 @@ class TestWhatIsDeletedThere:
         await here.run()
         assert here.places() == [("INBOX", ONE), ("Pratiche", TWO)]
 
-    async def test_stays_here_where_a_folder_is_emptied(self, here: Here) -> None:
+    async def test_stays_here_where_a_folder_is_emptied(self, here: NewBox) -> None:
         here.deletions = Deletions.TRASH
         for number in range(60):
             here.old.arrives(b"Subject: %d\r\n\r\n" % number)
@@ -372,7 +269,7 @@ class TestWhatIsDeletedThere:
             await here.run()
         assert [folder for folder, _ in here.places()] == ["INBOX"] * 60
 
-    async def test_while_it_was_to_be_kept_is_kept(self, here: Here) -> None:
+    async def test_while_it_was_to_be_kept_is_kept(self, here: NewBox) -> None:
         uid = here.old.arrives(ONE)
         await here.run()
         del here.old.folders["INBOX"][uid]
@@ -382,7 +279,7 @@ class TestWhatIsDeletedThere:
             await here.run()
         assert here.places() == [("INBOX", ONE)]
 
-    async def test_waits_while_a_folder_cannot_be_seen(self, here: Here) -> None:
+    async def test_waits_while_a_folder_cannot_be_seen(self, here: NewBox) -> None:
         here.deletions = Deletions.TRASH
         uid = here.old.arrives(ONE)
         await here.run()
@@ -396,7 +293,7 @@ class TestWhatIsDeletedThere:
         await here.run()
         assert here.places() == [("Pratiche", ONE)]
 
-    async def test_stays_where_the_holder_put_it(self, here: Here) -> None:
+    async def test_stays_where_the_holder_put_it(self, here: NewBox) -> None:
         here.deletions = Deletions.TRASH
         uid = here.old.arrives(ONE)
         await here.run()
@@ -417,7 +314,7 @@ LIES: dict[str, Callable[[Told], Told]] = {
 
 class TestAServerThatLies:
     @pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
-    async def test_about_flags_harms_nothing(self, here: Here, lie: Callable[[Told], Told]) -> None:
+    async def test_about_flags_harms_nothing(self, here: NewBox, lie: Callable[[Told], Told]) -> None:
         here.old.arrives(ONE)
         await here.run()
         here.old.counts, here.old.lies = False, lie
@@ -426,7 +323,7 @@ class TestAServerThatLies:
         assert here.places() == [("INBOX", ONE)]
         assert len(here.flags()) <= keywords.MOST
 
-    async def test_about_uids_brings_what_it_gives(self, here: Here) -> None:
+    async def test_about_uids_brings_what_it_gives(self, here: NewBox) -> None:
         here.old.unread |= {here.old.arrives(ONE), here.old.arrives(TWO)}
         here.old.arrives(THREE)
         for _ in range(2):
@@ -436,7 +333,7 @@ class TestAServerThatLies:
         await here.run()
         assert [octets for _, octets in here.places()] == [TWO, THREE, ONE]
 
-    async def test_about_what_is_gone_loses_and_doubles_nothing(self, here: Here) -> None:
+    async def test_about_what_is_gone_loses_and_doubles_nothing(self, here: NewBox) -> None:
         for octets in (ONE, TWO):
             here.old.arrives(octets)
         await here.run()
@@ -447,17 +344,20 @@ class TestAServerThatLies:
         assert here.tokens() == tokens
         assert here.places() == [("INBOX", TWO), ("INBOX", ONE)]
 
-    async def test_about_folders_makes_no_more_than_a_box_may_have(self, here: Here) -> None:
-        here.old.folders |= {f"cartella {number}": {} for number in range(1_100)}
+    async def test_about_folders_makes_no_more_than_a_box_may_have(
+        self, here: NewBox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("gateway.storage.imports.MAX_FOLDERS", 20)
+        here.old.folders |= {f"cartella {number}": {} for number in range(30)}
         here.old.arrives(ONE)
         report = await here.run()
         made = here.storage.read_now(lambda connection: folders.list_folders(connection, here.account.mailbox_id))
-        assert len(made) == 1_000
-        assert len(report.left_out) > 100
+        assert len(made) == 20
+        assert len(report.left_out) == 18  # of 31 that are not here from the start
         assert here.places() == [("INBOX", ONE)]
 
 
-async def test_a_run_that_was_stopped_goes_on_and_follows(here: Here) -> None:
+async def test_a_run_that_was_stopped_goes_on_and_follows(here: NewBox) -> None:
     uids = [here.old.arrives(b"Subject: %d\r\n\r\n" % number) for number in range(120)]
     here.old.fails_at = uids[70]
     with pytest.raises(ConnectionResetError):
@@ -469,7 +369,7 @@ async def test_a_run_that_was_stopped_goes_on_and_follows(here: Here) -> None:
     assert len(set(here.places())) == 120
 
 
-async def test_a_folder_that_the_holder_removed_comes_back_with_the_next_message(here: Here) -> None:
+async def test_a_folder_that_the_holder_removed_comes_back_with_the_next_message(here: NewBox) -> None:
     here.old.arrives(ONE, folder="Pratiche")
     await here.run()
     here.remove()
@@ -488,7 +388,7 @@ async def test_a_folder_that_the_holder_removed_comes_back_with_the_next_message
     assert here.places() == [("Pratiche", TWO), ("Pratiche", THREE)]
 
 
-async def test_a_folder_that_the_holder_renamed_goes_on(here: Here) -> None:
+async def test_a_folder_that_the_holder_renamed_goes_on(here: NewBox) -> None:
     here.old.arrives(ONE, folder="Pratiche")
     await here.run()
 
