@@ -1,6 +1,7 @@
 """IMAP commands: whatever the bytes, a command or a word why not, soon; what is well formed is understood."""
 
 import time
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from gateway.mailbox.imap.grammar import Broken, Reading, append_head, command
 from gateway.mailbox.imap.numbers import NumberSet
 from gateway.mailbox.imap.view import View
 from gateway.points.boxes import Opened, Uids
+from tests.fuzz.noise import inputs, noise
 
 __all__ = ["commands", "mutations", "patterns", "sets"]
 
@@ -91,7 +93,6 @@ RIGHT = (
     b'a ID ("name" "x" "version" NIL)',
     b'a APPEND "Inviata" (\\Seen) "05-Feb-2026 10:00:00 +0100" ',
 )
-NOISE = st.lists(st.one_of(st.sampled_from(FRAGMENTS), st.binary(max_size=4)), max_size=40).map(b"".join)
 RANGES = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=1, max_size=8)
 
 
@@ -109,15 +110,22 @@ def holds(data: bytes) -> None:
     assert time.process_time() - began < 10
 
 
-@given(NOISE, st.sampled_from([b"", b"a ", b"a UID "]))
-def commands(noise: bytes, start: bytes) -> None:
-    holds(start + noise)
-
-
-@given(st.sampled_from(RIGHT), st.integers(0, 130), st.integers(0, 12), NOISE)
-def mutations(right: bytes, at: int, length: int, noise: bytes) -> None:
+def mutated(random: Random) -> bytes:
     """A right command with something else in its middle."""
-    holds(right[:at] + noise + right[at + length :])
+    right, at = random.choice(RIGHT), random.randrange(130)
+    return right[:at] + noise(random, FRAGMENTS, 40) + right[at + random.randrange(12) :]
+
+
+@given(inputs(lambda random: random.choice((b"", b"a ", b"a UID ")) + noise(random, FRAGMENTS, 40)))
+def commands(some: list[bytes]) -> None:
+    for data in some:
+        holds(data)
+
+
+@given(inputs(mutated))
+def mutations(some: list[bytes]) -> None:
+    for data in some:
+        holds(data)
 
 
 @given(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from tests.fuzz import imap, sieve
+from tests.fuzz import imap, pop3, sieve
 from tests.fuzz.addresses import addresses, words
 from tests.fuzz.certification import certification, certification_bytes
 from tests.fuzz.index import indexes, ldif
@@ -18,5 +18,6 @@ TARGETS: Mapping[str, tuple[Callable[[], None], ...]] = {
     "cms": (elements, signatures, certificates, seals),
     "ldif": (ldif, indexes),
     "imap": (imap.commands, imap.mutations, imap.patterns, imap.sets),
-    "sieve": (sieve.scripts, sieve.mails, sieve.commands),
+    "pop3": (pop3.dialogues,),
+    "sieve": (sieve.scripts, sieve.mutations, sieve.mails, sieve.commands),
 }
