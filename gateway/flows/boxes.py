@@ -5,6 +5,7 @@ Every read and every change names the holder's own mailbox (promise 6).
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
@@ -18,6 +19,7 @@ from gateway.flows.boxviews import Views
 from gateway.flows.boxwords import FlagWords
 from gateway.flows.news import Follower, News
 from gateway.flows.outcomes import Holder
+from gateway.flows.work import deliberate
 from gateway.flows.workout import work_out_all
 from gateway.points.box import Capacity
 from gateway.points.boxes import (
@@ -41,7 +43,7 @@ from gateway.points.boxes import (
 )
 from gateway.points.marks import Mark
 from gateway.storage import content, details, folders, keywords, letters, states
-from gateway.storage.appends import append
+from gateway.storage.appends import Appended, append
 from gateway.storage.engine import Storage
 from gateway.storage.folders import StoredFolder
 from gateway.storage.sink import ContentSink
@@ -285,7 +287,7 @@ class HeldBox:
 
     async def append(self, name: str, added: Sequence[Addition], /) -> tuple[int, Sequence[int]]:
         now, capacity = self._shared.clock.now(), self._shared.capacity
-        new = [boxwords.appended(addition, self._shared.ids.token(), now) for addition in added]
+        new = [await self._appended(addition, now) for addition in added]
 
         def transaction(connection: Connection) -> tuple[int, Sequence[int]]:
             _, _, used = folders.change_box(connection, self._mailbox_id)
@@ -304,6 +306,10 @@ class HeldBox:
             )
 
         return await self._storage.write(transaction, size=sum(one.message.size for one in new))
+
+    async def _appended(self, addition: Addition, now: datetime) -> Appended:
+        token = self._shared.ids.token()
+        return await deliberate(addition.message.size, lambda: boxwords.appended(addition, token, now))
 
     # News.
 

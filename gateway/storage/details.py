@@ -1,7 +1,7 @@
 """What is worked out of messages once: the forms that programs list, and the words that people search (D27)."""
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -72,6 +72,11 @@ _INDEX = Statement(
         ),
     }
 )
+_FEW_BYTES: Final = frozenset({"at", "size"})
+MOST_BYTES: Final = 4_000_000
+"""Of what is kept of messages, that are read at once: some have a megabyte each, and a copy of one costs nothing."""
+AT_ONCE: Final = 50
+"""Messages whose rows PostgreSQL sends at once: it sends all of them or none."""
 DENSE: Final = 4
 """Up to so many UIDs to one that is asked for are read over."""
 LOOKED_BACK: Final = 1_000
@@ -129,24 +134,45 @@ def add_details(connection: Connection, worked: Iterable[Worked]) -> None:
 
 
 def read_columns(
-    connection: Connection, mailbox_id: int, folder: str, uids: Collection[int], columns: Sequence[str]
+    connection: Connection, mailbox_id: int, folder: str, uids: Sequence[int], columns: Sequence[str]
 ) -> list[Row]:
-    """UID, modseq, flags, keywords and these of ``COLUMNS``, of messages in a folder, by UID."""
+    """UID, modseq, flags, keywords and these of ``COLUMNS``, of messages in a folder, by UID.
+
+    Of those that have very much to tell only the first, one at least: ``MOST_BYTES`` of them.
+    """
+    bounded = not _FEW_BYTES.issuperset(columns)
+    at_once = AT_ONCE if bounded and connection.dialect.name == "postgresql" else len(uids)
+    found: list[Row] = []
+    size = 0
+    for start in range(0, len(uids), max(1, at_once)):
+        some = uids[start : start + at_once]
+        statement, values, close = _question(connection, mailbox_id, folder, some, columns)
+        if close and not bounded:
+            found += statement.all(connection, values)
+            continue
+        wanted = frozenset(some)
+        for row in statement.one_by_one(connection, values):
+            if close or row[0] in wanted:
+                found.append(row)
+                size += sum(len(value) for value in row if isinstance(value, bytes))
+            if size >= MOST_BYTES:
+                return found
+    return found
+
+
+def _question(
+    connection: Connection, mailbox_id: int, folder: str, uids: Sequence[int], columns: Sequence[str]
+) -> tuple[Statement, Mapping[str, Any], bool]:
+    """What reads these messages, and whether it reads no others."""
     statements = _READ.get(tuple(columns))
     if statements is None:
         statements = _READ[tuple(columns)] = _reading(columns)
     one_by_one, from_to = statements
     values = {"mailbox": mailbox_id, "here": folder}
-    low, high = (min(uids), max(uids)) if uids else (0, 0)
+    low, high = min(uids), max(uids)
     if high - low >= DENSE * len(uids):
-        return one_by_one.all(connection, values | numbers(connection, uids))
-    found = from_to.all(connection, values | {"low": low, "high": high})
-    return found if high - low < len(uids) else _those(found, uids)
-
-
-def _those(rows: list[Row], uids: Collection[int]) -> list[Row]:
-    wanted = frozenset(uids)
-    return [row for row in rows if row[0] in wanted]
+        return one_by_one, values | numbers(connection, uids), True
+    return from_to, values | {"low": low, "high": high}, high - low < len(uids)
 
 
 _READ: Final[dict[tuple[str, ...], tuple[Statement, Statement]]] = {}

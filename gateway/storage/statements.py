@@ -4,7 +4,7 @@
 a thousand flows a second have one core. Statements with lists of unknown length (``in_``) go the usual way.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Protocol
 
@@ -59,6 +59,10 @@ class Statement:
         """Run it; all its rows."""
         rows: list[Row] = self._cursor(connection, values).fetchall()
         return rows
+
+    def one_by_one(self, connection: Connection, values: Values) -> Iterator[Row]:
+        """Run it; its rows as they are asked for. SQLite looks for no more of them than that."""
+        yield from self._cursor(connection, values)
 
     def each(self, connection: Connection, rows: Sequence[Values]) -> list[Row | None]:
         """Run it once for each of the rows, in order; the first row that each gives back."""

@@ -190,6 +190,22 @@ async def test_a_box_knows_many_keywords_but_not_any_number(here: Office) -> Non
     assert (await box.store(folder, uids, FlagChange.REMOVE, [])).rows[0].flags == frozenset()
 
 
+async def test_what_is_kept_of_messages_is_read_in_goes_if_it_is_very_much(here: Office) -> None:
+    box = await here.box()
+    uids = await put(box, message(extra="X-Lungo: " + "x" * 200_000 + "\r\n"), message(1))
+    folder = (await box.open("INBOX", read_only=True)).folder_id
+    for _ in range(5):
+        uids += [new for _, new in (await box.copy(folder, uids, "INBOX")).pairs]
+    found: list[int] = []
+    while rest := [uid for uid in uids if uid > max(found, default=0)]:
+        some = await box.details(folder, rest, Want.HEADER | Want.SIZE)
+        assert 0 < sum(map(len, some.headers)) < 4_500_000
+        found += some.uids
+    assert found == uids
+    assert len(uids) == 64
+    assert list((await box.details(folder, uids[::7], Want.SIZE)).uids) == uids[::7]
+
+
 async def test_messages_are_copied_moved_and_removed(here: Office) -> None:
     box = await here.box()
     uids = await put(box, message(1), message(2), message(3))

@@ -49,6 +49,7 @@ class Form:
         self._columns = [piece.columns for piece in pieces]
         self.space = b" " if pieces else b""  # before what follows
         self.tells_flags = Item.FLAGS in items
+        self.choices = sum(isinstance(item, Body) and item.in_header for item in items)
         self.needs_rows = self.tells_flags or Item.MODSEQ in items
         self.want = Want.NOTHING
         for piece in pieces:

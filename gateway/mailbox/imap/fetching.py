@@ -1,11 +1,13 @@
 """FETCH: from what is kept of messages to answers, in bounded pieces (RFC 3501 section 6.4.5, RFC 7162)."""
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import repeat
 from typing import Final
 
+from gateway.flows.work import deliberate
 from gateway.mailbox.imap import replies
 from gateway.mailbox.imap.answering import Form, chooser_of
 from gateway.mailbox.imap.commands import Fetch
@@ -23,6 +25,9 @@ __all__ = ["fetch", "vanished_of"]
 _LOOKED_AT: Final = 500  # messages of which details are read, and answers sent, at once
 _SECTIONS: Final = 5_000  # of those messages: fewer are looked at if of each very much is asked
 _NAMES: Final = 20  # header fields that are chosen as soon as another section
+_CHOSEN: Final = 64  # bytes of headers gone through as soon as a byte of a message is read
+_IN_FORM: Final = 4  # sections of the header that are made at once for many messages
+_MANY: Final = 200  # parts of a message, among which sections are looked for one after the other
 _FEW: Final = 8  # whose bytes are read without asking for their sizes first
 _WITH_BYTES: Final = 200  # of which the bytes are read at once
 _BYTES: Final = 512 * 1024  # of those, unless one alone has more
@@ -73,10 +78,14 @@ class _Fetching:
         items = dict.fromkeys((Item.UID, *asked.items) if self._uid else asked.items)
         if asked.changed_since is not None:
             items[Item.MODSEQ] = None
-        self._form = Form(list(items), view)
         bodies = [item for item in items if isinstance(item, Body)]
-        self._sections = [body for body in bodies if not body.in_header]
-        self._choosers = {body: chooser_of(body) for body in self._sections}
+        in_form = [body for body in bodies if body.in_header]
+        self._sections = bodies if len(in_form) > _IN_FORM else [body for body in bodies if not body.in_header]
+        items = dict.fromkeys(item for item in items if item not in self._sections)
+        self._form = Form(list(items), view)
+        self._choosers = {
+            body: chooser_of(body) for body in self._sections if body.part in (Part.FIELDS, Part.FIELDS_NOT)
+        }
         self._marks = not view.read_only and any(not body.peek for body in bodies)
         told = dict.fromkeys(_TOLD_OF_MARKED[inside.condstore]) if self._marks else {}
         self._marked_form = Form(list(items | told), view) if told else self._form
@@ -93,10 +102,12 @@ class _Fetching:
         if self._want is Want.NOTHING:
             await self._learn(len(uids))
         found = 0
-        for start in range(0, len(uids), self._together):
+        start = 0
+        while start < len(uids):
             details = await self._details(uids[start : start + self._together])
             found += await (self._with_bytes(details) if self._sections else self._without(details))
-            if start + self._together < len(uids):
+            start = bisect_right(uids, details.uids[-1]) if len(details) else start + self._together
+            if start < len(uids):
                 await asyncio.sleep(0)  # many messages, and others have questions too
         return found == len(uids)
 
@@ -137,11 +148,16 @@ class _Fetching:
             for row in details.rows():
                 if row.uid in seen or self._form.tells_flags:
                     self._view.tell(row)
-        answers = self._form.filled(details)
-        if not seen:
-            return answers
-        both = zip(details.uids, answers, self._marked_form.filled(details), strict=True)
-        return [marked if uid in seen else answer for uid, answer, marked in both]
+        work = self._form.choices * sum(map(len, details.headers)) // _CHOSEN
+
+        def answers() -> list[bytes]:
+            made = list(self._form.filled(details))
+            if not seen:
+                return made
+            both = zip(details.uids, made, self._marked_form.filled(details), strict=True)
+            return [marked if uid in seen else answer for uid, answer, marked in both]
+
+        return await deliberate(work, answers)
 
     async def _mark(self, details: Details) -> tuple[Container[int], Details]:
         """Mark messages as seen whose text is fetched: which are marked only now, and all as they are then."""
@@ -156,7 +172,10 @@ class _Fetching:
         """Send an answer; large sections as they are read."""
         parts, space = [answer], self._form.space
         for body in self._sections:
-            data = self._section(body, message, sections)
+            if len(sections) > _MANY or len(self._sections) > _IN_FORM:
+                await asyncio.sleep(0)
+            work = message.size if body in self._choosers else 0
+            data = await deliberate(work, partial(self._section, body, message, sections))
             parts.append(b"%b%b {%d}\r\n" % (space, body.label, data.size))
             space = b" "
             at_hand = _at_hand(data)
@@ -178,7 +197,7 @@ class _Fetching:
         if span is None:
             return EMPTY
         found = message.slice(*span)
-        if body.part in (Part.FIELDS, Part.FIELDS_NOT):
+        if body in self._choosers:
             found = Octets.of(self._choosers[body](found.read()))
         if body.partial is None:
             return found

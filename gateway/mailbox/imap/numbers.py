@@ -30,7 +30,8 @@ SAVED: Final[NumberSet] = ()
 
 _FEW: Final = 1_000  # ranges of a set, as people and programs write it
 
-_SET: Final = re.compile(rb"(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?(?:,(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?)*")
+_RANGE: Final = rb"(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?"
+_SET: Final = re.compile(_RANGE + rb"(?:," + _RANGE + rb")*+")
 
 
 def number_set(cursor: Cursor) -> NumberSet:

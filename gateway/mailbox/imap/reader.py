@@ -14,6 +14,7 @@ from gateway.mailbox.literals import drain, literal
 __all__ = ["Incoming", "LiteralRefused", "request"]
 
 _LITERAL: Final = re.compile(rb"(~?)\{([0-9]{1,20})(\+?)\}\Z")
+_LONGEST: Final = 30  # bytes of that: all before them need not be looked through
 _TAG: Final = re.compile(rb"[\x21-\x7e]{1,100}")
 _DRAINED: Final = 4  # times what a client may send: a refused literal may be so large before the connection ends
 
@@ -54,7 +55,7 @@ async def request(
         if not connection.has_line:
             await connection.flush(limits.bytes_per_second)
         line = await connection.line(most - len(text), seconds)
-        found = _LITERAL.search(line)
+        found = _LITERAL.search(line, max(0, len(line) - _LONGEST))
         if found is None:
             return text + line
         size, waits = int(found[2]), not found[3]

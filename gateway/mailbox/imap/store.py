@@ -89,7 +89,10 @@ class Box(Protocol):
         ...
 
     async def details(self, folder_id: int, uids: Sequence[int], want: Want, /) -> Details:
-        """What is kept of these messages; no mail is read for it. The session asks for some hundreds at a time."""
+        """What is kept of these messages; no mail is read for it. The session asks for some hundreds at a time.
+
+        If that is very much, it is of the first of them only: who wants more asks again for those behind.
+        """
         ...
 
     async def bodies(self, folder_id: int, uids: Sequence[int], /) -> Mapping[int, Octets]:

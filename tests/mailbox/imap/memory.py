@@ -133,6 +133,7 @@ class MemoryBox:
         self.limit: int | None = None
         self.sinks: list[Bytes] = []
         self.closed = 0
+        self.at_once: int | None = None  # messages of which it gives the details at once
         self.sections: dict[int, Sequence[Section]] = {}
         self._news = asyncio.Event()
         for name, use in (("INBOX", None), ("Sent", SpecialUse.SENT), ("Trash", SpecialUse.TRASH)):
@@ -243,7 +244,7 @@ class MemoryBox:
     async def details(self, folder_id: int, uids: Sequence[int], want: Want, /) -> Details:
         self._check()
         wanted = frozenset(uids)
-        here = [kept for kept in self._in(folder_id) if kept.uid in wanted]
+        here = [kept for kept in self._in(folder_id) if kept.uid in wanted][: self.at_once]
         columns = {"uids": [kept.uid for kept in here], "modseqs": [kept.modseq for kept in here]}
         made = {name: [make(self, kept) for kept in here] for each in want for name, make in [_COLUMNS[each]]}
         return Details(**columns, flags=[kept.flags for kept in here], **made)

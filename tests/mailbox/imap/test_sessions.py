@@ -233,6 +233,33 @@ async def test_what_the_service_says_of_a_message_is_no_clients_to_set(house: Ho
     assert told[1].startswith(b"* OK [PERMANENTFLAGS ($Label \\* \\Answered ")
 
 
+async def test_messages_of_which_too_much_is_kept_to_be_read_at_once_are_all_told_of(house: House) -> None:
+    client = await house.client(select="INBOX")
+    house.box.at_once = 1
+    assert await client.ask(b"FETCH 1:3 (UID RFC822.SIZE)") == [
+        *(b"* %d FETCH (UID %d RFC822.SIZE %d)" % (n, n, len(message)) for n, message in enumerate(MESSAGES, 1)),
+        b"OK FETCH done",
+    ]
+    house.box.remove(2)
+    assert [answer[:9] for answer in await client.ask(b"FETCH 1:3 (RFC822.SIZE BODY.PEEK[TEXT])")] == [
+        b"* 1 FETCH",
+        b"* 3 FETCH",
+        b"OK [EXPUN",
+    ]
+
+
+async def test_many_sections_of_a_header_are_the_same_as_each_alone(house: House) -> None:
+    client = await house.client(select="INBOX")
+    names = (b"Subject", b"From", b"To", b"Date", b"X-Nix", b"Cc")
+    asked = [b"BODY.PEEK[HEADER.FIELDS (%s)]" % name for name in names] + [
+        b"BODY.PEEK[HEADER]",
+        b"BODY.PEEK[TEXT]<0.3>",
+    ]
+    alone = [(await client.ask(b"FETCH 1 " + one))[0].removeprefix(b"* 1 FETCH (")[:-1] for one in asked]
+    together, _ = await client.ask(b"FETCH 1 (FLAGS " + b" ".join(asked) + b")")
+    assert together == b"* 1 FETCH (FLAGS (\\Recent) " + b" ".join(alone) + b")"
+
+
 # CONDSTORE and QRESYNC.
 
 
