@@ -2,11 +2,15 @@
 
 import errno
 import socket
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 __all__ = ["listening"]
 
 NO_SUCH_ADDRESS: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}  # "localhost" without IPv6, for one
+DRAWS: Final = 20
+_Found = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
+"""As ``socket.getaddrinfo`` has it."""
 
 
 def listening(host: str, port: int, backlog: int = 512) -> list[socket.socket]:
@@ -16,6 +20,17 @@ def listening(host: str, port: int, backlog: int = 512) -> list[socket.socket]:
         OSError: the port is taken or not allowed, or there is no such address.
     """
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    for _ in range(DRAWS if port == 0 else 0):  # free on the first address may be taken on the next
+        try:
+            return _all_opened(found, 0, backlog)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+    return _all_opened(found, port, backlog)
+
+
+def _all_opened(found: Sequence[_Found], port: int, backlog: int) -> list[socket.socket]:
+    """A listener on each address, all of one port."""
     opened: list[socket.socket] = []
     missing: OSError | None = None
     try:

@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Connection, text
 from typer.testing import CliRunner, Result
 
 from gateway.cli import app
+from gateway.drivers.sources import SystemClock
 from gateway.lab.authority import Authority
 from gateway.lab.timestamps import TimeStamper, TimeStampServer
 from gateway.storage import register
@@ -22,7 +24,9 @@ from gateway.storage.register import Event, RegisterEntry
 
 PAGE = Path(__file__).parents[2] / "docs" / "register.md"
 NOW = datetime.now(UTC)
-YESTERDAY = NOW - timedelta(days=1)
+NOON = NOW.astimezone(ZoneInfo("Europe/Rome")).replace(hour=12, minute=0, second=0, microsecond=0)
+"""Of today, as it was when the tests began."""
+YESTERDAY = NOON - timedelta(days=1)
 
 Run = Callable[..., Result]
 
@@ -102,8 +106,11 @@ def registered(storage: Storage, *instants: datetime) -> None:
     storage.write_now(lambda connection: register.append(connection, entries))
 
 
-def test_a_day_that_is_over_is_closed_and_verified(ceralacca: Run, storage: Storage) -> None:
-    registered(storage, YESTERDAY - timedelta(days=1), NOW + timedelta(hours=1))
+def test_a_day_that_is_over_is_closed_and_verified(
+    ceralacca: Run, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SystemClock, "now", lambda _: NOON)  # today is today, also late in the evening
+    registered(storage, YESTERDAY - timedelta(days=1), NOON + timedelta(hours=1))
     result = ceralacca("close")
     assert result.exit_code == 0, result.output
     assert re.fullmatch(

@@ -31,6 +31,25 @@ def test_every_address_of_a_name_gets_the_same_port() -> None:
     close(opened)
 
 
+def test_a_port_that_is_taken_on_another_address_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, 0)) for host in ("127.0.0.1", "127.0.0.2")]
+    monkeypatch.setattr(module.socket, "getaddrinfo", lambda *_, **__: found)
+    drawn: list[tuple[object, ...]] = []
+    real = module._opened
+
+    def opened(family: int, address: tuple[object, ...], backlog: int) -> socket.socket:
+        drawn.append(address)
+        if len(drawn) == 2:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+        return real(family, address, backlog)
+
+    monkeypatch.setattr(module, "_opened", opened)
+    both = listening("two.example", 0)
+    assert [host for host, _ in drawn] == ["127.0.0.1", "127.0.0.2"] * 2
+    assert len({each.getsockname()[1] for each in both}) == 1
+    close(both)
+
+
 def test_every_address_of_the_machine() -> None:
     opened = listening("", 0)
     assert {each.getsockname()[0] for each in opened} <= {"0.0.0.0", "::"}

@@ -201,19 +201,19 @@ class Office:
     # Programs, in a thread each.
 
     def imap(self, password: str) -> imaplib.IMAP4_SSL:
-        client = imaplib.IMAP4_SSL("localhost", self.imap_port, ssl_context=self.tls.client(), timeout=60)
+        client = imaplib.IMAP4_SSL("127.0.0.1", self.imap_port, ssl_context=self.tls.client(), timeout=60)
         client.login(BOX, password)
         return client
 
     def pop3(self, password: str) -> poplib.POP3_SSL:
-        client = poplib.POP3_SSL("localhost", self.pop3_port, context=self.tls.client(), timeout=60)
+        client = poplib.POP3_SSL("127.0.0.1", self.pop3_port, context=self.tls.client(), timeout=60)
         client.user(BOX)
         client.pass_(password)
         return client
 
     def smtp(self, password: str) -> smtplib.SMTP_SSL:
         client = smtplib.SMTP_SSL(
-            "localhost", self.smtp_port, local_hostname="laptop", context=self.tls.client(), timeout=60
+            "127.0.0.1", self.smtp_port, local_hostname="laptop", context=self.tls.client(), timeout=60
         )
         client.login(BOX, password)
         return client

@@ -168,10 +168,10 @@ async def test_what_is_kept_comes_out_over_pop3_byte_for_byte(
     tls = throwaway.make(tmp_path_factory.mktemp("tls"))
     sign_in = SignIn(Holders(provider.storage).credentials, Clock()).through(Protocol.POP3)
     server = Pop3Server(sign_in=sign_in, maildrops=Maildrops(provider.storage), tls=tls.server())
-    port = await server.listen("localhost", 0, implicit_tls=True)
+    port = await server.listen("127.0.0.1", 0, implicit_tls=True)
 
     def talk() -> tuple[list[bytes], list[bytes], int]:
-        box = poplib.POP3_SSL("localhost", port, context=tls.client(), timeout=60)
+        box = poplib.POP3_SSL("127.0.0.1", port, context=tls.client(), timeout=60)
         box.user("anna@alfa.example")
         box.pass_(PASSWORD)
         got = [b"".join(line + b"\r\n" for line in box.retr(number)[1]) for number in (1, 2, 3)]
