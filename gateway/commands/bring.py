@@ -19,7 +19,8 @@ from gateway.drivers.imap_client import ImapAccount, ImapRefused, signed_in
 from gateway.drivers.keyfiles import KeyRefused
 from gateway.drivers.sources import RandomIds
 from gateway.drivers.tls import client_trusting
-from gateway.flows.bring import Bringing, Report, Step
+from gateway.flows.bring import Bringing
+from gateway.flows.bring_report import Report, Step
 from gateway.flows.judging import VALID, judge_with
 from gateway.storage import stores
 from gateway.storage.engine import Storage

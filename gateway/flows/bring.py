@@ -5,15 +5,14 @@ note of it are one commit. Each certified message is verified as it passes; a ba
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 from gateway.drivers.imap_client import ImapRefused, ImapUnavailable, RemoteFolder, RemoteMailbox, RemoteMessage
 from gateway.drivers.sources import Clock, Ids
+from gateway.flows.bring_report import Report, Step
 from gateway.flows.following import Following, Look
 from gateway.flows.work import LARGE
 from gateway.points.boxes import BoxRefused, SpecialUse
@@ -27,60 +26,17 @@ from receipts.octets import InMemory, Octets
 from receipts.scanner import scan_header
 from receipts.wire import X_RICEVUTA, X_TRASPORTO
 
-__all__ = ["Bringing", "Report", "Step"]
+__all__ = ["Bringing", "Judge"]
 
 _AT_ONCE: Final = 50  # messages a commit
 _BYTES_AT_ONCE: Final = 4_000_000
 _MOST_PUT_OFF: Final = 10_000  # messages of a folder; the others come with the next run
-_MOST_NAMED: Final = 1_000
 _LEASE: Final = timedelta(minutes=10)
 _LONGEST_NAME: Final = 255
 _NOT_IN_NAMES: Final = frozenset('*%"\\')
 
 Judge = Callable[[Octets], str]
 """A message that says it is certified -> one word about it, for the report. Runs in a thread."""
-
-
-@dataclass(slots=True)
-class Report:
-    """What a run did."""
-
-    folders: int = 0
-    brought: int = 0
-    here_before: int = 0
-    bytes: int = 0
-    changed: int = 0  # messages here that got other flags, as theirs did
-    moved: int = 0  # messages that are in another place there
-    gone: int = 0  # messages that were there when we last looked
-    deleted: int = 0  # messages here that went to the trash, as theirs were deleted
-    verdicts: Counter[str] = field(default_factory=Counter)  # of certified messages, by the judge's words
-    suspicious: list[str] = field(default_factory=list)  # folder and UID of those that did not verify
-    left_out: list[str] = field(default_factory=list)  # folder and UID, and why
-
-    def add(self, look: Look, *, again: bool = False) -> None:
-        self.changed += look.changed
-        self.gone += look.gone
-        if not again:
-            self.folders += 1
-            self.here_before += look.known
-
-    def leave_out(self, what: str) -> None:
-        if len(self.left_out) < _MOST_NAMED:
-            self.left_out.append(what)
-
-    def judged(self, what: str, verdict: str, *, good: bool) -> None:
-        self.verdicts[verdict] += 1
-        if not good and len(self.suspicious) < _MOST_NAMED:
-            self.suspicious.append(f"{what}: {verdict}")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Where a run is."""
-
-    folder: str
-    done: int  # messages of this folder
-    of: int
 
 
 class Bringing:

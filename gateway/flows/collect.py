@@ -14,7 +14,8 @@ from typing import Final
 from gateway.drivers.imap_client import ImapRefused, RemoteMailbox
 from gateway.drivers.sources import Clock, Ids
 from gateway.flows.alarms import Bell
-from gateway.flows.bring import Bringing, Judge, Report
+from gateway.flows.bring import Bringing, Judge
+from gateway.flows.bring_report import Report
 from gateway.storage import collections
 from gateway.storage.collections import Collection
 from gateway.storage.engine import Storage

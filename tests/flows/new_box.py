@@ -7,7 +7,8 @@ from sqlalchemy import Connection, select
 
 from gateway.drivers.imap_client import RemoteMailbox
 from gateway.drivers.sources import RandomIds
-from gateway.flows.bring import Bringing, Report
+from gateway.flows.bring import Bringing
+from gateway.flows.bring_report import Report
 from gateway.points.following import Deletions
 from gateway.points.marks import NAMES, Mark
 from gateway.storage import accounts, content, domains, folders, keywords, letters, states

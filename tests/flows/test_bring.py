@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 from gateway.drivers.imap_client import ImapAccount, RemoteFolder, RemoteMailbox, signed_in
 from gateway.drivers.sources import RandomIds
 from gateway.flows.boxes import Boxes
-from gateway.flows.bring import Bringing, Step, folder_name
+from gateway.flows.bring import Bringing, folder_name
+from gateway.flows.bring_report import Step
 from gateway.flows.news import News
 from gateway.flows.outcomes import Holder
 from gateway.points.box import Capacity

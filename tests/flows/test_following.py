@@ -323,6 +323,14 @@ class TestAServerThatLies:
         assert here.places() == [("INBOX", ONE)]
         assert len(here.flags()) <= keywords.MOST
 
+    async def test_about_keywords_mixes_up_none(self, here: NewBox) -> None:
+        here.old.arrives(ONE, *(f"p{number}" for number in range(60)))
+        here.old.arrives(TWO, *(f"q{number}" for number in range(60)))
+        await here.run()
+        flags = {octets: {flag[0] for flag in flags} for _, octets, flags in here.box()}
+        assert flags[ONE] == {"p"}
+        assert flags[TWO] <= {"q"}
+
     async def test_about_uids_brings_what_it_gives(self, here: NewBox) -> None:
         here.old.unread |= {here.old.arrives(ONE), here.old.arrives(TWO)}
         here.old.arrives(THREE)

@@ -21,8 +21,11 @@ def test_a_box_at_another_provider_is_collected_from(alfa: Provider, tmp_path: P
         password.write_text(f"{dovecot.PASSWORD}\n")
         password.chmod(0o600)
         place = ("--imap", f"localhost:{server.imaps}", "--user", "anna", "--ca-file", str(server.tls.certificate))
-        said = alfa.said_by("account collect", anna, *place, "--password-file", str(password), "--every", "5")
-        assert said == f"anna@localhost:{server.imaps}, every 5 minutes\n  not yet begun\n"
+        place = (*place, "--password-file", str(password), "--every", "5")
+        said = alfa.said_by("account collect", anna, *place, "--deletions", "trash")
+        every = f"anna@localhost:{server.imaps}, every 5 minutes"
+        assert said == f"{every}, what is deleted there goes to the trash\n  not yet begun\n"
+        assert alfa.said_by("account collect", anna, *place) == f"{every}\n  not yet begun\n"
         with alfa.serving():
             until(lambda: "1 copied; 0 here before" in alfa.said_by("account collect", anna), "a good run")
             assert [each for each in alfa.mailbox("anna").raw() if b"vecchia@altrove.example" in each] != []
