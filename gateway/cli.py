@@ -60,7 +60,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {  # name: where it is, first line of 
         "gateway.commands.service_mailbox:app",
         "List and read the service mailbox: receipts between providers, and what strayed there.",
     ),
-    "check-config": ("gateway.commands.config:check_config", "Say everything that is wrong with a configuration."),
+    "check-config": (
+        "gateway.commands.check_config:check_config",
+        "Say everything that is wrong with a configuration.",
+    ),
     "example-config": (
         "gateway.commands.config:example_config",
         "Print an annotated configuration with every setting.",

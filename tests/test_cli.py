@@ -14,6 +14,7 @@ PARTS = {
     "gateway.commands.journal",
     "gateway.commands.names",
     "gateway.commands.policy",
+    "gateway.commands.reasons",
     "gateway.commands.rule",
     "gateway.commands.samples",
     "gateway.commands.share",

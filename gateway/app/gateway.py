@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 
 from config.settings import Settings
+from gateway.app.certificates import warn_of_end
 from gateway.app.parts import Parts
 from gateway.app.ports import Ports
 from gateway.app.reload import Reload
@@ -164,6 +165,7 @@ def _let_go(act: Callable[[], None]) -> None:
 
 def _announce(parts: Parts) -> None:
     """What this process really runs with, for operators and for whoever measures it."""
+    warn_of_end(parts.settings)
     log.info(
         "serving",
         extra={

@@ -8,6 +8,7 @@ from typing import Final
 from config.load import ConfigurationError
 from config.settings import Settings
 from gateway.app import terms
+from gateway.app.certificates import warn_of_end
 from gateway.app.parts import Parts
 from receipts.errors import GatewayError
 
@@ -63,6 +64,7 @@ class Reload:
         except (OSError, GatewayError) as error:
             log.error("TLS certificate not reloaded, the old one stays in use", extra={"reason": str(error)})
             return False
+        warn_of_end(self._settings)
         return True
 
     async def _take_index(self) -> bool:

@@ -14,8 +14,8 @@ from gateway.drivers.configuration import read_settings, read_usable_settings
 __all__ = [
     "DEFAULT_CONFIG",
     "ConfigOption",
-    "check_config",
     "example_config",
+    "refused_by",
     "settings_or_exit",
     "usable_settings_or_exit",
 ]
@@ -34,7 +34,7 @@ def settings_or_exit(path: Path) -> Settings:
     try:
         return read_settings(path)
     except ConfigurationError as error:
-        raise _refused(path, error.faults) from None
+        raise refused_by(path, error.faults) from None
 
 
 def usable_settings_or_exit(path: Path) -> Settings:
@@ -42,15 +42,7 @@ def usable_settings_or_exit(path: Path) -> Settings:
     try:
         return read_usable_settings(path)
     except ConfigurationError as error:
-        raise _refused(path, error.faults) from None
-
-
-def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Say everything that is wrong with a configuration."""
-    settings = usable_settings_or_exit(config)
-    typer.echo(f"{config}: good, for {settings.provider.name} ({settings.provider.domain})")
-    if not settings.index.file.is_file():
-        typer.echo(f"{config}: index.file: {settings.index.file}: not there yet; until it is, no mail is taken (451)")
+        raise refused_by(path, error.faults) from None
 
 
 def example_config(
@@ -60,7 +52,8 @@ def example_config(
     typer.echo(reference_markdown() if reference else example_toml(), nl=False)
 
 
-def _refused(path: Path, faults: tuple[Fault, ...]) -> typer.Exit:
+def refused_by(path: Path, faults: tuple[Fault, ...]) -> typer.Exit:
+    """Say everything that is wrong."""
     for fault in faults:
         typer.echo(f"{path}: {fault}", err=True)
     return typer.Exit(CANNOT_START)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
+from sqlalchemy import Connection, make_url
 
 from config.settings import Settings
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption, settings_or_exit
@@ -17,6 +17,7 @@ from gateway.commands.domains.dkim import dkim, dns
 from gateway.commands.domains.store import domain_store
 from gateway.commands.domains.subaddress import subaddress
 from gateway.commands.names import displayed, given_domain, refuse
+from gateway.commands.reasons import reason_of
 from gateway.storage import accounts, domains
 from gateway.storage.accounts import AccountRefused, BoxKind, NewAccount
 from gateway.storage.engine import Storage
@@ -50,13 +51,15 @@ def opened(config: Path, *, prepare: bool = False) -> Iterator[tuple[Settings, S
     settings = settings_or_exit(config)
     try:
         storage = Storage.open(settings.storage.url, migrate=prepare)
-    except (StorageUnavailable, UnsafeStorage) as error:
-        typer.echo(f"the storage cannot be opened: {error}", err=True)
+    except (StorageUnavailable, UnsafeStorage, OSError) as error:
+        typer.echo(f"the storage cannot be opened: {reason_of(error)}", err=True)
+        if not prepare and (file := make_url(settings.storage.url).database) and not Path(file).exists():
+            typer.echo("it is made by `ceralacca domain add`, or the first start", err=True)
         raise typer.Exit(NO_STORAGE) from None
     try:
         yield settings, storage
     except StorageUnavailable as error:
-        typer.echo(f"the storage does not answer: {error}", err=True)
+        typer.echo(f"the storage does not answer: {reason_of(error)}", err=True)
         raise typer.Exit(NO_STORAGE) from None
     except AccountRefused as error:
         raise refuse(str(error)) from None

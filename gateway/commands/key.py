@@ -94,7 +94,9 @@ def check(
         der = found.public_bytes(Encoding.DER)
         faults = list(profile_faults(der, name, address))
         facts = read_certificate(der)
-    except (KeyRefused, CertificateError) as error:
+    except KeyRefused as error:  # names the file itself
+        _leave(str(error))
+    except CertificateError as error:
         _leave(f"{certificate}: {error}")
     if key is not None and not same_key(_load(key, password_file)[0], found):
         faults.append(f"it is not over the key in {key}")
@@ -119,10 +121,10 @@ def _password(file: Path | None) -> bytes | None:
     if file is None:
         return None
     try:
-        text = sys.stdin.readline() if str(file) == "-" else file.read_text("utf-8")
+        text = sys.stdin.buffer.readline() if str(file) == "-" else file.read_bytes()
     except OSError as error:
         _leave(f"{file}: {error.strerror}")
-    password = text.rstrip("\r\n").encode()
+    password = text.rstrip(b"\r\n")
     if not password:
         _leave("the password is empty")
     return password

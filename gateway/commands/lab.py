@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from gateway.commands.reasons import reason_of
 from gateway.commands.samples import emit
 from gateway.commands.tour import tour
 from gateway.lab.clamd import ClamdMissing
@@ -107,7 +108,7 @@ def lab(
     except asyncio.CancelledError:
         typer.echo("stopped")
     except (FolderInUse, NoPlan, NotStarted, ClamdMissing, GatewayError, OSError) as error:
-        typer.echo(f"ceralacca lab: {error}", err=True)
+        typer.echo(f"ceralacca lab: {reason_of(error)}", err=True)
         raise typer.Exit(1) from None
 
 

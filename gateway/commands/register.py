@@ -20,6 +20,7 @@ from gateway.app.progress import shown_progress
 from gateway.commands.alarms import moment
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
 from gateway.commands.domain import opened, refuse
+from gateway.commands.reasons import reason_of
 from gateway.drivers.keyfiles import KeyRefused
 from gateway.drivers.sources import SystemClock
 from gateway.flows.alarms import Alarms
@@ -101,8 +102,11 @@ def purge(
     with opened(config) as (settings, storage):
         removal = registers.removal(settings, storage, SystemClock(ZoneInfo(settings.provider.time_zone)))
         if dry_run:
-            for segment in asyncio.run(removal.due()):
+            due = asyncio.run(removal.due())
+            for segment in due:
                 typer.echo(f"would go: {_segment(segment)}")
+            if not due:
+                typer.echo("nothing would go")
             return
         removed = asyncio.run(removal(lambda segment, rows: typer.echo(f"{_segment(segment)}: {rows} rows removed")))
     typer.echo(f"{removed} rows removed")
@@ -144,7 +148,7 @@ def export(
             with _target(output) as file, shown_progress("rows") as progress:
                 rows = write_extract(storage, origin, form, file, signer, progress)
         except (OSError, KeyRefused, SigningUnavailable) as error:
-            raise refuse(f"not extracted: {error}") from None
+            raise refuse(f"not extracted: {reason_of(error)}") from None
     typer.echo(f"{rows} rows", err=True)
 
 
@@ -164,9 +168,9 @@ def segments_(
                     typer.echo(file)
                     written += 1
         except OSError as error:
-            raise refuse(f"not written: {error}") from None
+            raise refuse(f"not written: {reason_of(error)}") from None
     if not written:
-        raise refuse("there is no such closed day")
+        raise refuse("there is no such closed day" if number else "no day is closed yet")
 
 
 @app.command()

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from gateway.commands.reasons import reason_of
 from gateway.drivers.signers import load_signer
 from gateway.drivers.sources import Ids, RandomIds, legal_time
 from gateway.flows.issue import Identity, Issuer
@@ -59,7 +60,7 @@ def emit(
         else:
             _write(next(iter(made.values())), to)
     except (NoPlan, GatewayError, OSError) as error:
-        raise _refuse(str(error)) from None
+        raise _refuse(reason_of(error)) from None
 
 
 def _chosen(kind: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import typer
 from config.settings import Settings
 from gateway.app.gateway import Gateway, LeftBehind
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption, usable_settings_or_exit
+from gateway.commands.reasons import reason_of
 from gateway.drivers.configuration import read_usable_settings
 from gateway.drivers.logs import start_logging
 from receipts.errors import GatewayError
@@ -43,7 +44,7 @@ def serve_as(config: Path, make: MakeGateway) -> None:
         start_logging(settings.log.level, settings.log.format, settings.log.file)
         asyncio.run(_serve(make, settings, partial(read_usable_settings, config)))
     except (GatewayError, OSError) as error:
-        reason = _reason(error)
+        reason = reason_of(error)
         log.critical("cannot serve", extra={"reason": reason})
         typer.echo(f"{config}: cannot serve: {reason}", err=True)
         raise typer.Exit(1) from None
@@ -76,13 +77,3 @@ def _lighten_tls() -> None:
     A TLS record holds 16 KiB at most, so what comes in fast takes a few more turns of the loop and nothing else.
     """
     SSLProtocol.max_size = TLS_BUFFER_BYTES
-
-
-def _reason(error: BaseException | None) -> str:
-    """The error and what it comes from, in one line: the outer says what could not be done, the inner why."""
-    said: list[str] = []
-    while error is not None:
-        lines = str(error).splitlines()
-        said += lines[:1] if lines and lines[0] not in said else []
-        error = error.__cause__
-    return ": ".join(said)

@@ -108,8 +108,8 @@ def load_certificates(file: Path) -> list[x509.Certificate]:
     """
     try:
         return x509.load_pem_x509_certificates(_read(file))
-    except ValueError as error:
-        raise KeyRefused(f"{file}: no certificates in PEM") from error
+    except ValueError:
+        raise KeyRefused(f"{file}: no certificates in PEM") from None
 
 
 def load_trust(file: Path) -> Trust:

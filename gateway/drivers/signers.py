@@ -113,8 +113,8 @@ def address_of(certificate: x509.Certificate) -> str:
     """The first mail address in it. Raises KeyRefused if there is none."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError) as error:
-        raise KeyRefused("the certificate names no mail address") from error
+    except (x509.ExtensionNotFound, ValueError):
+        raise KeyRefused("the certificate names no mail address") from None
     addresses = names.get_values_for_type(x509.RFC822Name)
     if not addresses:
         raise KeyRefused("the certificate names no mail address")

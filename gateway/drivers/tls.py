@@ -4,7 +4,8 @@ import ssl
 from enum import StrEnum
 from pathlib import Path
 
-from gateway.drivers.keyfiles import KeyRefused, refuse_readable_by_others
+from gateway.drivers.keyfiles import KeyRefused, load_certificates, load_key, refuse_readable_by_others
+from gateway.drivers.signers import same_key
 
 __all__ = ["ClientContexts", "ServerTls", "TlsPolicy", "client_trusting", "client_with_certificate"]
 
@@ -129,7 +130,20 @@ def _load_certificate(context: ssl.SSLContext, certificate_file: Path, key_file:
     try:
         context.load_cert_chain(certificate_file, key_file, password=_no_password)
     except OSError as error:
-        raise OSError(f"{certificate_file}, {key_file}: {_reason(error)}") from None
+        fault = _fault_of(certificate_file, key_file) or f"{certificate_file}, {key_file}: {_reason(error)}"
+        raise OSError(fault) from None
+
+
+def _fault_of(certificate_file: Path, key_file: Path) -> str | None:
+    """What is wrong with the two, where OpenSSL says only that something is."""
+    try:
+        certificate = load_certificates(certificate_file)[0]
+        key, _ = load_key(key_file)
+    except KeyRefused as refused:
+        return str(refused)
+    if same_key(key, certificate):
+        return None
+    return f"{key_file}: is not the key of the certificate in {certificate_file}"
 
 
 def _no_password() -> bytes:

@@ -55,7 +55,8 @@ class OrdinaryServer:
         return "250 2.1.5 Ok"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        trace = f"Return-Path: <{envelope.mail_from or ''}>\r\nX-Envelope-To: {', '.join(envelope.rcpt_tos)}\r\n"
+        sender = (envelope.mail_from or "").removeprefix("<").removesuffix(">")  # "<>": the null reverse path
+        trace = f"Return-Path: <{sender}>\r\nX-Envelope-To: {', '.join(envelope.rcpt_tos)}\r\n"
         content = envelope.original_content or b""
         await asyncio.to_thread(self._file, trace.encode("ascii", "replace") + content)
         return "250 2.0.0 Filed"

@@ -52,7 +52,8 @@ class Storage:
             reader.dispose()
             writer.dispose()
             if is_unavailable(error):
-                raise StorageUnavailable("the database cannot be opened") from error
+                where = parsed.database if parsed.get_backend_name() == "sqlite" else parsed.host
+                raise StorageUnavailable(f"{where}: the database cannot be opened") from error
             raise
         place.storage = storage
         return storage

@@ -72,6 +72,15 @@ def test_configured_index_is_the_default(index: Path, folder: Path) -> None:
     assert (result.exit_code, result.output) == (0, "ALFA.example: Alfa PEC\n")
 
 
+def test_what_holds_no_provider_is_not_compared(index: Path, tmp_path: Path) -> None:
+    (page := tmp_path / "README.md").write_text("# Ceralacca\n\nno record\n")
+    result = ceralacca("diff", index, page)
+    assert result.exit_code == 2
+    assert result.output.startswith(f"{page}: no provider can be read in it: ")
+    missing = ceralacca("check", tmp_path / "none")
+    assert (missing.exit_code, missing.output) == (2, f"{tmp_path / 'none'}: No such file or directory\n")
+
+
 def test_domains_and_addresses_are_found_whole(index: Path, folder: Path) -> None:
     given = ("--file", index, "--ca", folder / "root.pem")
     result = ceralacca("find", "anna@pec.alfa.example", "sub.alfa.example", *given)

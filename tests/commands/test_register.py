@@ -193,7 +193,7 @@ class TestRemoval:
         registered(storage, datetime(2020, 3, 2, tzinfo=UTC), YESTERDAY)
         ceralacca("close")
         result = ceralacca("purge", "--dry-run")
-        assert result.output == ""
+        assert result.output == "nothing would go\n"
         assert "0 rows removed" in ceralacca("purge").output, "it was closed a moment ago"
 
 

@@ -11,6 +11,7 @@ import typer
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption, settings_or_exit
 from gateway.commands.domain import shown
 from gateway.commands.indexes.reading import CaOption, JsonOption, content_of, is_signed, read_bounded, unusable
+from gateway.commands.reasons import reason_of
 from providers.chains import Trust
 from providers.directory import Directory, IndexRefused, read_signed_index
 from providers.index_report import Finding, Weight, report_on
@@ -45,7 +46,7 @@ def check(
         directory, found = report_on(content_of(data), now, whole=not record)
         findings = (*_signature(data, ca, now), *found)
     except (OSError, ValueError) as error:
-        raise unusable(f"{file}: {error}") from None
+        raise unusable(reason_of(error) if isinstance(error, OSError) else f"{file}: {error}") from None
     if as_json:
         typer.echo(json.dumps(_as_json(directory, findings), ensure_ascii=False, indent=2))
     else:

@@ -11,6 +11,7 @@ import typer
 from gateway.commands.config import DEFAULT_CONFIG, ConfigOption, settings_or_exit
 from gateway.commands.domain import shown
 from gateway.commands.indexes.reading import JsonOption, content_of, read_bounded, unusable
+from gateway.commands.reasons import reason_of
 from providers.directory import Directory, read_directory
 from providers.index_diff import Change, changes
 
@@ -49,6 +50,9 @@ def print_changes(found: Sequence[Change]) -> None:
 
 def _read(file: Path) -> Directory:
     try:
-        return read_directory(content_of(read_bounded(file)))
+        found = read_directory(content_of(read_bounded(file)))
+        if not found.records and found.refused:
+            raise ValueError(f"no provider can be read in it: {found.refused[0].reason}")
+        return found
     except (OSError, ValueError) as error:
-        raise unusable(f"{file}: {error}") from None
+        raise unusable(reason_of(error) if isinstance(error, OSError) else f"{file}: {error}") from None

@@ -39,6 +39,8 @@ def fetched(
     else:
         for each in found:
             _print(each)
+        if not found:
+            typer.echo("nothing is fetched: index.url is not set, and no certificate names a place to ask")
     if any(each.failure for each in found):
         raise typer.Exit(FAILING)
 

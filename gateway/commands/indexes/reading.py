@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.commands.config import settings_or_exit
+from gateway.commands.reasons import reason_of
 from providers.chains import Trust
 from providers.cms import CmsError, read_signed_data
 from providers.directory import MAX_INDEX_BYTES, Directory, ProviderRecord, read_signed_index
@@ -42,7 +43,7 @@ def read_index(config: Path, file: Path | None, ca: Path | None) -> Directory:
     try:
         return read_signed_index(read_bounded(file), Trust.of_pem(ca.read_bytes()).anchors, datetime.now(UTC))
     except (OSError, ValueError) as error:
-        raise unusable(f"{file}: {error}") from None
+        raise unusable(reason_of(error) if isinstance(error, OSError) else f"{file}: {error}") from None
 
 
 def read_bounded(file: Path) -> bytes:
