@@ -19,6 +19,7 @@ from gateway.flows.boxviews import Views
 from gateway.flows.boxwords import FlagWords
 from gateway.flows.news import Follower, News
 from gateway.flows.outcomes import Holder
+from gateway.flows.turns import Turns
 from gateway.flows.work import deliberate
 from gateway.flows.workout import work_out_all
 from gateway.points.box import Capacity
@@ -65,6 +66,7 @@ class BoxTools:
     capacity: Capacity
     views: Views
     tallies: Tallies
+    searches: Turns
 
 
 class Boxes:
@@ -76,7 +78,14 @@ class Boxes:
 
     def __init__(self, *, storage: Storage, news: News, clock: Clock, ids: Ids, capacity: Capacity) -> None:
         self._shared = BoxTools(
-            storage=storage, news=news, clock=clock, ids=ids, capacity=capacity, views=Views(), tallies=Tallies()
+            storage=storage,
+            news=news,
+            clock=clock,
+            ids=ids,
+            capacity=capacity,
+            views=Views(),
+            tallies=Tallies(),
+            searches=Turns(),
         )
 
     async def __call__(self, holder: Holder) -> "HeldBox":
@@ -280,7 +289,8 @@ class HeldBox:
             self._words.load(connection)
             return search(connection, self._mailbox_id, key, query, self._words, now)
 
-        return await self._storage.read(question)
+        async with self._shared.searches.of(self._mailbox_id):
+            return await self._storage.read(question)
 
     def open_sink(self) -> ContentSink:
         return ContentSink(self._storage, self._shared.clock.now)

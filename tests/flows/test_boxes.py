@@ -1,6 +1,7 @@
 """Boxes as programs that keep folders use them, in a real database."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -25,6 +26,7 @@ from gateway.points.boxes import (
     Compared,
     Day,
     FlagChange,
+    Found,
     HasFlag,
     HeaderHas,
     Known,
@@ -204,6 +206,26 @@ async def test_what_is_kept_of_messages_is_read_in_goes_if_it_is_very_much(here:
     assert found == uids
     assert len(uids) == 64
     assert list((await box.details(folder, uids[::7], Want.SIZE)).uids) == uids[::7]
+
+
+async def test_long_searches_leave_others_a_reader(here: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    anna, bruno = await here.box("anna"), await here.box("bruno")
+    folder = (await anna.open("INBOX", read_only=True)).folder_id
+    over = threading.Event()
+
+    def slow(*_: object) -> Found:
+        assert over.wait(60)
+        return Found([], 0)
+
+    monkeypatch.setattr("gateway.flows.boxes.search", slow)
+    searches = [asyncio.ensure_future(anna.search(folder, TextHas(TextIn.BODY, "x"))) for _ in range(8)]
+    other = (await bruno.open("INBOX", read_only=True)).folder_id
+    searches += [asyncio.ensure_future(bruno.search(other, TextHas(TextIn.BODY, "x"))) for _ in range(8)]
+    try:
+        await asyncio.wait_for(bruno.folders(), 30)
+    finally:
+        over.set()
+    assert await asyncio.gather(*searches) == [Found([], 0)] * 16
 
 
 async def test_messages_are_copied_moved_and_removed(here: Office) -> None:

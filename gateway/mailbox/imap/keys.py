@@ -39,6 +39,7 @@ CHARSETS: Final[Mapping[bytes, str]] = {
 }
 _DEEPEST: Final = 50
 _MOST: Final = 1_000  # keys of one search
+_MOST_TEXTS: Final = 100  # of those that look for a text: each may look through all that a folder holds
 _LARGEST: Final = 2**63 - 1
 
 _FLAGS: Final[Mapping[bytes, str]] = {
@@ -78,7 +79,7 @@ class _Keys:
         self._charset = charset
         self._numbers = numbers
         self._recent = recent
-        self._count = 0
+        self._count = self._texts = 0
 
     def all(self) -> Query:
         terms = [self._key(0)]
@@ -170,6 +171,9 @@ class _Keys:
         return Changed(cursor.number(_LARGEST))
 
     def _text(self) -> str:
+        self._texts += 1
+        if self._texts > _MOST_TEXTS:
+            self._cursor.fail("search too complex")
         data = self._cursor.astring()
         try:
             return data.decode(self._charset)

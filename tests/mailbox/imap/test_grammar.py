@@ -341,6 +341,7 @@ WRONG = [
     b"a SEARCH " + b"(" * 60 + b"ALL" + b")" * 60,
     b"a SEARCH " + b"ALL " * 1000 + b"ALL",
     b"a SEARCH MODSEQ x",
+    b"a SEARCH" + b" HEADER X y" * 101,
     b"a ENABLE",
     b"a ID (x y)",
     b'a ID ("x")',
