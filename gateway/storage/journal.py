@@ -4,18 +4,20 @@ Boxes without people have none. What changes a box is written in the transaction
 """
 
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, select
+from sqlalchemy import Connection, and_, bindparam, delete, select
 
 from gateway.points.sharing import Act
 from gateway.storage.statements import Row, Statement, among, insert_into, numbers
-from gateway.storage.tables import box_journal, message_details, messages
+from gateway.storage.tables import box_journal, message_forms, messages
 from gateway.storage.values import clean, instant, micros
+from receipts.fields import decode_words
 
 __all__ = ["BY_COMMAND", "Entry", "Mentioned", "Told", "add", "forget", "mentioned", "page", "uids_by_id", "written"]
 
@@ -24,6 +26,7 @@ BY_COMMAND: Final = "command"
 MENTIONED: Final = 500
 """Messages of one row that are told one by one; of a larger act there are several rows."""
 SUBJECT: Final = 120  # characters
+_SUBJECT_FIELD: Final = re.compile(rb"^subject[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE | re.MULTILINE)
 MOST_RUNS: Final = 500  # of UIDs in one row
 READ_AT_ONCE: Final = 1_000
 
@@ -35,7 +38,7 @@ class Mentioned:
     uid: int
     token: str  # its id for life, POP3's UIDL
     pec_msgid: str | None
-    subject: str | None  # in small letters, as searches compare it; None: nobody has looked into it yet
+    subject: str | None  # as its sender wrote it, its beginning; None: the message has not been worked out yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,9 +112,9 @@ _MENTIONED = Statement(
                 messages.c.uid,
                 messages.c.token,
                 messages.c.pec_msgid,
-                func.substr(message_details.c.subject, 1, SUBJECT),
+                message_forms.c.fields,
             )
-            .select_from(messages.outerjoin(message_details, message_details.c.body_id == messages.c.body_id))
+            .select_from(messages.outerjoin(message_forms, message_forms.c.body_id == messages.c.body_id))
             .where(messages.c.mailbox_id == bindparam("mailbox"), these)
             .order_by(messages.c.uid)
         ),
@@ -162,7 +165,7 @@ def add(connection: Connection, entry: Entry) -> None:
 def mentioned(connection: Connection, mailbox_id: int, uids: Collection[int]) -> list[Mentioned]:
     """What the journal says of those of these messages that are there."""
     rows = _MENTIONED.all(connection, {"mailbox": mailbox_id} | numbers(connection, uids))
-    return [Mentioned(*row) for row in rows]
+    return [Mentioned(uid, token, msgid, _subject(fields)) for uid, token, msgid, fields in rows]
 
 
 def uids_by_id(connection: Connection, mailbox_id: int) -> dict[int, int]:
@@ -233,6 +236,14 @@ def _runs(uids: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 def _told(one: Mentioned) -> list[Any]:
     return [one.uid, one.token, one.pec_msgid, one.subject]
+
+
+def _subject(fields: bytes | None) -> str | None:
+    """The subject among the header fields that are kept, for people to read."""
+    if fields is None:
+        return None
+    found = _SUBJECT_FIELD.search(fields)
+    return "" if found is None else decode_words(found[1].removesuffix(b"\r"))[:SUBJECT]
 
 
 def _clean(text: str | None) -> str | None:

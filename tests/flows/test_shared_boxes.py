@@ -368,6 +368,20 @@ class TestTheJournal:
         assert (gone.folder, gone.uids) == ("Cause", "4:6")
         assert [subject for _, _, _, subject in gone.detail["of"]] == ["uno", "due", "tre"]
 
+    async def test_tells_a_subject_as_its_sender_wrote_it(self, office: Office) -> None:
+        secret = office.let_in("Carla Neri", Right.WRITE)
+        office.put("=?utf-8?q?FATTURA_=C3=88?=\r\n n. 12/A", "x" * 200)
+
+        def go(client: imaplib.IMAP4_SSL) -> None:
+            client.fetch("4:5", "(ENVELOPE)")
+            client.copy("4:5", "Archive")
+            client.store("4:5", "+FLAGS.SILENT", "\\Deleted")
+            client.expunge()
+
+        await office.with_imap(secret, go)
+        (gone,) = [row for row in await office.rows() if row.act == "deleted"]
+        assert [subject for _, _, _, subject in gone.detail["of"]] == ["FATTURA È n. 12/A", "x" * 120]
+
     async def test_tells_what_pop3_took_and_deleted(self, office: Office) -> None:
         secret = office.let_in("Carla Neri", Right.WRITE)
 
