@@ -110,7 +110,8 @@ def _person(number: int) -> str:
 
 
 def _password() -> str:
-    return secrets.token_urlsafe(12)
+    """Letters and digits: programs take what begins with "-" for an option."""
+    return secrets.token_hex(10)
 
 
 def kept_plan(folder: Path) -> LabPlan | None:

@@ -23,6 +23,11 @@ def test_no_port_and_no_password_is_given_twice(tmp_path: Path) -> None:
     ]
 
 
+def test_a_password_can_be_given_to_any_program(tmp_path: Path) -> None:
+    plan = load_or_draw(tmp_path, providers=1, accounts=100)
+    assert all(account.password.isalnum() for account in plan.providers[0].accounts)
+
+
 def test_a_kept_plan_grows_and_never_shrinks(tmp_path: Path) -> None:
     first = load_or_draw(tmp_path, providers=2, accounts=3)
     assert load_or_draw(tmp_path, providers=1, accounts=1) == first
