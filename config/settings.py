@@ -189,7 +189,8 @@ class LimitSettings(Section):
     """Connections to one server from one network address (421)."""
 
     max_unauthenticated_connections: Positive = 200
-    """Connections to one submission or mailbox server on which nobody has signed in yet (421)."""
+    """Connections to one submission or mailbox server on which nobody has signed in yet: beyond it a submission server
+    refuses new ones (421), a mailbox server ends the oldest of the address that has most of them."""
 
     max_bad_commands: Positive = 10
     """Commands not understood or out of order before a connection is closed (421)."""

@@ -110,7 +110,7 @@ class MailboxServer:
 
     async def _serve(self, connection: Connection, implicit_tls: bool) -> None:
         words, name = self._farewells, self._name
-        ticket = None if self._closed else self._admissions.admit(network_of(connection.address))
+        ticket = None if self._closed else self._admissions.admit(network_of(connection.address), connection.abort)
         if ticket is None:
             log.warning("%s connection refused", name, extra={"peer": connection.address})
             if not implicit_tls:
