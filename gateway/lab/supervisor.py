@@ -13,7 +13,7 @@ from gateway.lab.ports import answers, answers_everywhere, loopback_hosts
 
 __all__ = ["NotStarted", "ProviderProcess"]
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
 FREE_SECONDS = 3.0

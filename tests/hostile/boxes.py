@@ -31,7 +31,7 @@ class Inbox:
         self._account = lab.account(address)
         self._taken: list[bytes] = []
 
-    def wait(self, wanted: Callable[[bytes], bool], what: str, *, seconds: float = 60) -> bytes:
+    def wait(self, wanted: Callable[[bytes], bool], what: str, *, seconds: float = 180) -> bytes:
         """The first message that is wanted, as soon as it is there; those before it are gone."""
 
         def look() -> bytes | None:

@@ -105,7 +105,7 @@ class Neighbour:
     def works_on(self) -> None:
         """Wait until some more questions have been answered from now on."""
         before = self.answers
-        until(lambda: self.fault is not None or self.answers >= before + 10, "answers to somebody else", seconds=60)
+        until(lambda: self.fault is not None or self.answers >= before + 10, "answers to somebody else")
         assert self.fault is None, self.fault
 
     def stop(self) -> None:

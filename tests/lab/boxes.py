@@ -27,7 +27,7 @@ class Box:
         """The certified messages that refer to a client's Message-ID."""
         return [mail for mail in self.mails() if mail.reference == msgid]
 
-    def wait(self, wanted: Callable[[CertifiedMail], bool], what: str, *, seconds: float = 60) -> CertifiedMail:
+    def wait(self, wanted: Callable[[CertifiedMail], bool], what: str, *, seconds: float = 180) -> CertifiedMail:
         """The first certified message that is wanted, as soon as it is there."""
         return until(lambda: next(filter(wanted, self.mails()), None), f"{what} in {self}", seconds=seconds)
 

@@ -23,7 +23,7 @@ from tests.lab.census import summary, take_census
 __all__ = ["COMMAND", "Account", "Lab", "alive", "letter", "running"]
 
 COMMAND = (sys.executable, "-m", "gateway.cli")
-START_SECONDS, STOP_SECONDS = 90, 60
+START_SECONDS, STOP_SECONDS = 300, 180
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class Terminal:
     def press(self, key: str) -> None:
         self._tmux("send-keys", "-t", "main:0", key)
 
-    def wait_for(self, pattern: str, *, seconds: float = 60) -> re.Match[str]:
+    def wait_for(self, pattern: str, *, seconds: float = 180) -> re.Match[str]:
         """The first place on the screen that the pattern finds, as soon as there is one."""
         try:
             return until(lambda: re.search(pattern, self.screen(), re.DOTALL), f"{pattern!r}", seconds=seconds)

@@ -12,7 +12,7 @@ PAUSE_SECONDS = 0.05
 _NEVER = threading.Event()
 
 
-def until(probe: Callable[[], T | None], what: str, *, seconds: float = 60) -> T:
+def until(probe: Callable[[], T | None], what: str, *, seconds: float = 180) -> T:
     """The first answer of ``probe`` that is true; fails, saying ``what`` did not come, when time is up."""
     deadline = time.monotonic() + seconds
     while True:

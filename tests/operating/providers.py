@@ -22,7 +22,7 @@ from tests.lab.waiting import until
 
 __all__ = ["Network", "Provider", "Served", "letter", "network"]
 
-ANSWER_SECONDS = 60
+ANSWER_SECONDS = 180
 
 
 class Served:
