@@ -32,7 +32,6 @@ __all__ = [
     "add_alias",
     "addresses_of",
     "credentials_of",
-    "is_active",
     "list_accounts",
     "mailbox_of",
     "mailboxes_of",
@@ -314,11 +313,6 @@ def set_password(connection: Connection, account_id: int, password: str, at: dat
 def set_active(connection: Connection, account_id: int, at: datetime, *, active: bool) -> None:
     """Let an account sign in, or no longer; its mailbox goes on receiving."""
     _ACTIVE.run(connection, {"account": account_id, "active": active, "at": micros(at)})
-
-
-def is_active(connection: Connection, account_id: int) -> bool:
-    """Whether the account is there and may be signed in."""
-    return _IS_ACTIVE.one(connection, {"account": account_id}) is not None
 
 
 def refuse_unless_free(connection: Connection, address: str, *, operator: bool = False) -> None:

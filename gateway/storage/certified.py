@@ -24,18 +24,15 @@ __all__ = [
     "NewCertifiedMessage",
     "NewRecipient",
     "RecipientStatus",
-    "Submitted",
     "add_message",
     "advance",
     "find_message",
     "find_submission",
-    "messages_by_msgid",
     "messages_since",
     "note_delay",
     "note_taken",
     "original_of",
     "record_submission",
-    "submitted_since",
 ]
 
 
@@ -106,14 +103,6 @@ class CertifiedMessage:
         return next((found for found in self.recipients if address_key(found.address) == key), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """How much an account has sent."""
-
-    messages: int
-    recipients: int
-
-
 _ADD_MESSAGE = Addition(certified_messages)
 _ADD_RECIPIENT = Addition(certified_recipients)
 _MESSAGE = Statement(select(certified_messages).where(certified_messages.c.pec_msgid == bindparam("key")))
@@ -125,11 +114,6 @@ _SINCE = Statement(
     .where(certified_messages.c.at >= bindparam("since"))
     .order_by(certified_messages.c.id.desc())
     .limit(bindparam("most"))
-)
-_BY_MSGID = Statement(
-    select(certified_messages.c.pec_msgid)
-    .where(certified_messages.c.msgid == bindparam("key"))
-    .order_by(certified_messages.c.id)
 )
 _RECIPIENTS = Statement(
     select(certified_recipients)
@@ -182,11 +166,6 @@ _TAKEN_AFTERWARDS = Statement(
         certified_recipients.c.taken_at.is_(None),
     )
     .values(taken_at=bindparam("at"))
-)
-_SUBMITTED = Statement(
-    select(func.count(), func.coalesce(func.sum(certified_messages.c.recipients), 0)).where(
-        certified_messages.c.account_id == bindparam("account"), certified_messages.c.at > bindparam("since")
-    )
 )
 _FIND_SUBMISSION = Statement(
     select(submissions.c.pec_msgid).where(
@@ -311,22 +290,11 @@ def original_of(connection: Connection, pec_msgid: str) -> int | None:
     return None if row is None else int(row[0])
 
 
-def messages_by_msgid(connection: Connection, msgid: str) -> list[str]:
-    """PEC msgids of the messages that a client called ``msgid``, oldest first."""
-    return [pec_msgid for (pec_msgid,) in _BY_MSGID.all(connection, {"key": clean(msgid)})]
-
-
 def messages_since(connection: Connection, since: datetime, *, limit: int) -> list[CertifiedMessage]:
     """The latest messages handed in since then, oldest first, and where each stands now."""
     latest = [row[0] for row in _SINCE.all(connection, {"since": micros(since), "most": limit})]
     found = (find_message(connection, pec_msgid) for pec_msgid in reversed(latest))
     return [message for message in found if message is not None]
-
-
-def submitted_since(connection: Connection, account_id: int, since: datetime) -> Submitted:
-    row = _SUBMITTED.one(connection, {"account": account_id, "since": micros(since)})
-    assert row is not None
-    return Submitted(int(row[0]), int(row[1]))
 
 
 def find_submission(connection: Connection, account_id: int, digest: bytes, since: datetime) -> str | None:

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.points.tracking import CHANGES, RecipientState
 from gateway.storage import certified
-from gateway.storage.certified import NewRecipient, Submitted
+from gateway.storage.certified import NewRecipient
 from gateway.storage.errors import Conflict
 from gateway.storage.overdue import unended
 from receipts.wire import MessageKind, ReceiptForm, RecipientKind
@@ -131,25 +131,6 @@ async def test_the_notice_of_delay_goes_out_once_and_not_after_a_receipt(place: 
     assert await advanced(place, State.TAKEN, Y)
     assert not await note(Y)
     assert (await found(place)).recipients[0].delayed_at == AT + 12 * HOUR
-
-
-async def test_messages_are_found_by_the_clients_id(place: Place) -> None:
-    await added(place, msgid="<m@client>")
-    await added(place, "two@alfa.example", msgid="<m@client>")
-    read = lambda msgid: place.storage.read(lambda c: certified.messages_by_msgid(c, msgid))  # noqa: E731
-    assert sorted(await read("<m@client>")) == ["one@alfa.example", "two@alfa.example"]
-    assert await read("<M@client>") == []
-
-
-async def test_what_an_account_sent_is_counted(place: Place) -> None:
-    await added(place)
-    await added(place, "two@alfa.example", at=AT + HOUR)
-    count = lambda account, since: place.storage.read(  # noqa: E731
-        lambda connection: certified.submitted_since(connection, account, since)
-    )
-    assert await count(place.anna.id, AT - HOUR) == Submitted(2, 4)
-    assert await count(place.anna.id, AT) == Submitted(1, 2)
-    assert await count(place.bruno.id, AT - HOUR) == Submitted(0, 0)
 
 
 async def test_the_same_submission_is_known_for_a_day(place: Place) -> None:
