@@ -11,6 +11,8 @@ from gateway.commands.config import DEFAULT_CONFIG, ConfigOption
 from gateway.commands.domain import opened, refuse, shown
 from gateway.commands.names import endpoint
 from gateway.commands.sign_in import known
+from gateway.drivers.keyfiles import KeyRefused, refuse_readable_by_others
+from gateway.drivers.tls import client_trusting
 from gateway.points.following import Deletions
 from gateway.storage import collections, stores
 from gateway.storage.collections import Collection
@@ -51,6 +53,8 @@ def collect(
     if not SHORTEST <= every <= LONGEST:
         raise refuse(f"--every takes {SHORTEST} to {LONGEST} minutes")
     place = None if imap is None else endpoint(imap)
+    if not stop:
+        _refuse_unusable(password_file, ca_file)
     with opened(config) as (_, storage):
 
         def transaction(connection: Connection) -> list[Collection]:
@@ -81,6 +85,17 @@ def collect(
             typer.echo(shown(line))
     if not found:
         typer.echo(f"{address}: nothing is collected")
+
+
+def _refuse_unusable(password_file: Path | None, ca_file: Path | None) -> None:
+    """What is wrong with the files, before anything is kept of them: a run could only tell later."""
+    try:
+        if password_file is not None:
+            refuse_readable_by_others(password_file)
+        if ca_file is not None:
+            client_trusting(ca_file)
+    except KeyRefused as error:
+        raise refuse(str(error)) from None
 
 
 def _lines(one: Collection) -> list[str]:

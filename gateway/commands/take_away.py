@@ -16,6 +16,10 @@ from gateway.flows.take_away import take_away
 __all__ = ["export"]
 
 
+NOTE = "ceralacca-account"
+"""A file beside the folders; mail programs pass it over."""
+
+
 class Form(StrEnum):
     MAILDIR = "maildir"
     MBOX = "mbox"
@@ -43,6 +47,7 @@ def export(
         account = storage.read_now(lambda connection: known(connection, address))
         try:
             to.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _claim(to, account.address)
             taken = take_away(storage, account.mailbox_id, target, _tell)
         except OSError as error:
             raise refuse(f"{error.filename or to}: {error.strerror}") from None
@@ -52,6 +57,17 @@ def export(
     typer.echo(f"written: {taken.messages} messages, {taken.bytes} bytes")
     if taken.there_before:
         typer.echo(f"there before: {taken.there_before}")
+
+
+def _claim(folder: Path, address: str) -> None:
+    """Write down whose box a folder holds; the box of another, or files of somebody else, are not mixed with it."""
+    note = folder / NOTE
+    if not note.exists():
+        if any(folder.iterdir()):
+            raise refuse(f"{folder}: is not empty, and no earlier export; name a new folder")
+        note.write_text(f"{address}\n")
+    elif (other := note.read_text(errors="replace").strip()) != address:
+        raise refuse(f"{folder}: holds the box of {shown(other)}; name another folder for {address}")
 
 
 def _tell(folder: str, done: int) -> None:
