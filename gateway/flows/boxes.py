@@ -290,7 +290,7 @@ class HeldBox:
             return search(connection, self._mailbox_id, key, query, self._words, now)
 
         async with self._shared.searches.of(self._mailbox_id):
-            return await self._storage.read(question)
+            return await self._storage.read(question, alone=True)
 
     def open_sink(self) -> ContentSink:
         return ContentSink(self._storage, self._shared.clock.now)

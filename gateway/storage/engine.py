@@ -63,13 +63,16 @@ class Storage:
         """``sqlite`` or ``postgresql``."""
         return self._reader.dialect.name
 
-    async def read(self, question: Callable[[Connection], T]) -> T:
+    async def read(self, question: Callable[[Connection], T], *, alone: bool = False) -> T:
         """What ``question`` finds, in one snapshot, in a thread of the readers.
+
+        Args:
+            alone: it may take long: nobody else's question is asked together with it.
 
         Raises:
             StorageUnavailable: the database cannot be read.
         """
-        return await self._readers.read(question)
+        return await self._readers.read(question, alone=alone)
 
     async def write(self, transaction: Callable[[Connection], T], *, size: int = 0) -> T:
         """What ``transaction`` returns, once it is on disk, together with others that run at the same time.

@@ -28,6 +28,7 @@ AT_ONCE: Final = 8
 class _Asked:
     question: Callable[[Connection], Any]
     waiter: Waiter
+    alone: bool
 
 
 class Readers:
@@ -45,14 +46,18 @@ class Readers:
         for thread in self._threads:
             thread.start()
 
-    async def read(self, question: Callable[[Connection], T]) -> T:
-        """What the question finds. Raises StorageUnavailable, or what the question raised."""
+    async def read(self, question: Callable[[Connection], T], *, alone: bool = False) -> T:
+        """What the question finds. Raises StorageUnavailable, or what the question raised.
+
+        Args:
+            alone: it may take long, so that no other shall wait for it in the same snapshot.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         with self._lock:
             if self._closed:
                 raise StorageUnavailable("the storage is closed")
-            self._queue.put(_Asked(question, Waiter(future, loop)))
+            self._queue.put(_Asked(question, Waiter(future, loop), alone))
         return await future
 
     def close(self) -> None:
@@ -71,25 +76,28 @@ class Readers:
         reader = _Reader(self._engine)
         try:
             while (first := self._queue.get()) is not None:
-                group, more = self._gather(first)
-                deliver(reader.answers(group))
+                groups, more = self._gather(first)
+                for group in groups:
+                    deliver(reader.answers(group))
                 if not more:
                     break
         finally:
             reader.disconnect()
 
-    def _gather(self, first: _Asked) -> tuple[list[_Asked], bool]:
-        """The questions that wait now, and whether others may follow."""
+    def _gather(self, first: _Asked) -> tuple[list[list[_Asked]], bool]:
+        """The questions that wait now, those first that are asked together, and whether others may follow."""
         group = [first]
-        while len(group) < AT_ONCE:
+        while len(group) < AT_ONCE and not first.alone:
             try:
                 asked = self._queue.get_nowait()
             except queue.Empty:
                 break
             if asked is None:
-                return group, False
+                return [group], False
+            if asked.alone:
+                return [group, [asked]], True
             group.append(asked)
-        return group, True
+        return [group], True
 
 
 class _Reader:

@@ -31,12 +31,12 @@ class Witnessed(Storage):
         vars(self).update(vars(storage))
         self._witness = witness
 
-    async def read(self, question: Callable[[Connection], T]) -> T:
+    async def read(self, question: Callable[[Connection], T], *, alone: bool = False) -> T:
         def asked(connection: Connection) -> T:
             self._witness.asked(connection)
             return question(connection)
 
-        return await super().read(asked)
+        return await super().read(asked, alone=alone)
 
     async def write(self, transaction: Callable[[Connection], T], *, size: int = 0) -> T:
         def done(connection: Connection) -> T:

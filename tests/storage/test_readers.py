@@ -51,6 +51,34 @@ async def test_a_question_sees_what_was_committed_before_it_was_asked(storage: S
     assert all(await asyncio.gather(*(flow(f"d{value}.example") for value in range(100))))
 
 
+async def test_nobody_waits_for_a_question_that_is_asked_alone(storage: Storage) -> None:
+    busy, go_on = threading.Barrier(5, timeout=60), threading.Event()
+
+    def keep(_connection: Connection) -> None:
+        busy.wait()
+        busy.wait()
+
+    def long(_connection: Connection) -> str:
+        assert go_on.wait(60)
+        return "long"
+
+    kept = [asyncio.ensure_future(storage.read(keep, alone=True)) for _ in range(4)]  # one for each reader
+    await asyncio.to_thread(busy.wait)
+    waiting = [
+        asyncio.ensure_future(storage.read(question, alone=question is long))
+        for question in (number(1), long, number(2), number(3), long, number(4))
+    ]
+    await asyncio.sleep(0)
+    await asyncio.to_thread(busy.wait)
+    short = [waiting[place] for place in (0, 2, 3, 5)]
+    try:
+        assert await asyncio.wait_for(asyncio.gather(*short), 60) == [1, 2, 3, 4]
+    finally:
+        go_on.set()
+    assert await asyncio.gather(waiting[1], waiting[4]) == ["long", "long"]
+    await asyncio.gather(*kept)
+
+
 async def test_long_questions_do_not_keep_others_waiting(storage: Storage) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
