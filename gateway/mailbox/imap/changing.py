@@ -1,5 +1,6 @@
 """The commands that change messages: flags, copies, removals (RFC 3501 section 6.4, RFC 4315, RFC 6851, RFC 7162)."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from gateway.mailbox.imap import names, replies
@@ -8,11 +9,11 @@ from gateway.mailbox.imap.commands import Copy, Expunge, Store
 from gateway.mailbox.imap.inside import Declined, Inside, chosen, tell_news
 from gateway.mailbox.imap.items import Item
 from gateway.mailbox.imap.numbers import written
-from gateway.points.boxes import BoxRefused, Stored, Why
+from gateway.points.boxes import BoxRefused, Copied, Stored, Why
 
 __all__ = ["copy", "expunge", "store"]
 
-_TOGETHER: Final = 1_000  # messages whose flags are stored in one transaction
+_TOGETHER: Final = 1_000  # messages that are stored or moved in one transaction, so that others need not wait long
 
 
 async def store(inside: Inside, asked: Store) -> str:
@@ -66,9 +67,13 @@ async def copy(inside: Inside, asked: Copy) -> str:
     uids = await chosen(inside, asked.numbers, uid=asked.uid)
     if not uids:
         return "nothing to do"
+    if not asked.move and len(uids) > inside.limits.copied_messages:
+        raise Declined(f"[LIMIT] at most {inside.limits.copied_messages} messages are copied at once")
     try:
-        act = inside.box.move if asked.move else inside.box.copy
-        copied = await act(view.folder_id, uids, asked.name)
+        if asked.move:
+            copied = await _moved(inside, uids, asked.name)
+        else:
+            copied = await inside.box.copy(view.folder_id, uids, asked.name)
     except BoxRefused as refused:
         if refused.why is Why.NO_FOLDER and names.is_name(asked.name):
             raise Declined(replies.NO_TARGET) from None
@@ -82,6 +87,17 @@ async def copy(inside: Inside, asked: Copy) -> str:
     await inside.say(replies.ok(b"*", f"{code} moved"))  # before the numbers change (RFC 6851 section 4.3)
     await tell_news(inside, ask=True, may_expunge=True, uid=asked.uid)
     return _moment(inside) + "MOVE done"
+
+
+async def _moved(inside: Inside, uids: Sequence[int], name: str) -> Copied:
+    """Move messages, some at a time: if that ends half way, some have moved (RFC 6851 section 3.3)."""
+    pairs: list[tuple[int, int]] = []
+    uid_validity = 0
+    for start in range(0, len(uids), _TOGETHER):
+        copied = await inside.box.move(inside.open_view.folder_id, uids[start : start + _TOGETHER], name)
+        uid_validity = copied.uid_validity
+        pairs.extend(copied.pairs)
+    return Copied(uid_validity, pairs)
 
 
 async def expunge(inside: Inside, asked: Expunge | None) -> str:

@@ -18,6 +18,8 @@ class ImapLimits(MailboxLimits):
     """The same of one that has: people select a hundred thousand messages one by one."""
     message_bytes: int = 100_000_000
     """Largest message that a client may put into a folder."""
+    copied_messages: int = 20_000
+    """Messages that one command copies, all or none of them: others wait until it is done."""
     memory_bytes: int = 256 * 1024
     """Up to this size a message stays in memory while it comes in."""
     still_here_seconds: float = 120.0

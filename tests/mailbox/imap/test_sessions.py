@@ -5,17 +5,19 @@ import base64
 import logging
 import socket
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
 from gateway.flows.outcomes import SignInFailure
-from gateway.mailbox.imap import replies
+from gateway.mailbox.imap import changing, replies
+from gateway.points.boxes import BoxRefused, Copied, Why
 from receipts.errors import TemporaryError
 from receipts.octets import Octets
 from tests.drivers.scripted import until
 from tests.mailbox.house import reel
 from tests.mailbox.imap.house import ANNA, MESSAGES, PASSWORD, Client, House
+from tests.mailbox.imap.memory import MemoryBox
 from tests.passing import pass_time
 
 MakeHouse = Callable[..., Awaitable[House]]
@@ -174,6 +176,45 @@ async def test_a_folder_open_for_reading_stays_as_it_is(house: House) -> None:
     assert house.box.kept[1].flags == frozenset()
     house.box.may_write = False
     assert (await client.ask(b"SELECT INBOX"))[-1] == b"OK [READ-ONLY] open for reading"
+
+
+@pytest.mark.parametrize("broken_after", [None, 2])
+async def test_very_many_messages_are_moved_some_at_a_time(
+    house: House, monkeypatch: pytest.MonkeyPatch, broken_after: int | None
+) -> None:
+    """So that others need not wait long; if it ends half way, those that have moved are told of."""
+    monkeypatch.setattr(changing, "_TOGETHER", 3)
+    for number in range(5):
+        house.box.add(b"Subject: %d\r\n\r\n" % number)
+    moved = list[list[int]]()
+    move = MemoryBox.move
+
+    async def watched(box: MemoryBox, folder_id: int, uids: Sequence[int], target: str) -> Copied:
+        if len(moved) == broken_after:
+            raise BoxRefused(Why.NO_FOLDER)
+        moved.append(list(uids))
+        return await move(box, folder_id, uids, target)
+
+    monkeypatch.setattr(MemoryBox, "move", watched)
+    client = await house.client(select="INBOX")
+    told = await client.ask(b"MOVE 1:* Sent")
+    assert moved == [[1, 2, 3], [4, 5, 6], [7, 8]][:broken_after]
+    if broken_after is None:
+        code, *gone = told[:-1]
+        assert code.endswith(b"1:8 9:16] moved")
+        assert len(gone) == 8
+        assert told[-1] == b"OK MOVE done"
+    else:
+        assert told[-1] == b"NO [TRYCREATE] no such folder"
+        assert await client.ask(b"NOOP") == [*[b"* %d EXPUNGE" % number for number in range(6, 0, -1)], b"OK NOOP done"]
+
+
+async def test_no_command_copies_more_than_others_can_wait_for(make_house: MakeHouse) -> None:
+    house = await make_house(copied_messages=2)
+    client = await house.client(select="INBOX")
+    assert await client.ask(b"COPY 1:3 Sent") == [b"NO [LIMIT] at most 2 messages are copied at once"]
+    assert (await client.ask(b"COPY 1:2 Sent"))[-1].endswith(b"COPY done")
+    assert (await client.ask(b"MOVE 1:3 Trash"))[-1] == b"OK MOVE done"
 
 
 async def test_a_failed_select_closes_the_folder_before(house: House) -> None:
