@@ -72,9 +72,12 @@ _INDEX = Statement(
         ),
     }
 )
+_OWN: Final = 4  # columns of the state, which stand before the others
 _FEW_BYTES: Final = frozenset({"at", "size"})
 MOST_BYTES: Final = 4_000_000
 """Of what is kept of messages, that are read at once: some have a megabyte each, and a copy of one costs nothing."""
+WEIGHED: Final = 16
+"""Messages that are read before it is seen how much they have to tell."""
 AT_ONCE: Final = 50
 """Messages whose rows PostgreSQL sends at once: it sends all of them or none."""
 DENSE: Final = 4
@@ -151,13 +154,23 @@ def read_columns(
             found += statement.all(connection, values)
             continue
         wanted = frozenset(some)
-        for row in statement.one_by_one(connection, values):
-            if close or row[0] in wanted:
-                found.append(row)
-                size += sum(len(value) for value in row if isinstance(value, bytes))
+        for rows in statement.some_by_some(connection, values, WEIGHED):
+            mine = rows if close else [row for row in rows if row[0] in wanted]
+            weights = [sum([len(value) for value in row[_OWN:] if value.__class__ is bytes]) for row in mine]
+            size += sum(weights)
+            found += mine
             if size >= MOST_BYTES:
-                return found
+                return found[: len(found) - _beyond(weights, size)]
     return found
+
+
+def _beyond(weights: Sequence[int], size: int) -> int:
+    """How many of the last messages, of these weights, are not needed for ``MOST_BYTES``."""
+    for number, weight in enumerate(reversed(weights)):
+        size -= weight
+        if size < MOST_BYTES:
+            return number
+    return 0
 
 
 def _question(

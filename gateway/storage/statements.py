@@ -60,9 +60,11 @@ class Statement:
         rows: list[Row] = self._cursor(connection, values).fetchall()
         return rows
 
-    def one_by_one(self, connection: Connection, values: Values) -> Iterator[Row]:
-        """Run it; its rows as they are asked for. SQLite looks for no more of them than that."""
-        yield from self._cursor(connection, values)
+    def some_by_some(self, connection: Connection, values: Values, most: int) -> Iterator[list[Row]]:
+        """Run it; its rows as they are asked for, ``most`` at a time. SQLite looks for no more of them than that."""
+        cursor = self._cursor(connection, values)
+        while rows := cursor.fetchmany(most):
+            yield rows
 
     def each(self, connection: Connection, rows: Sequence[Values]) -> list[Row | None]:
         """Run it once for each of the rows, in order; the first row that each gives back."""
