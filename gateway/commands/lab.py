@@ -107,13 +107,19 @@ def lab(
         asyncio.run(run())
     except asyncio.CancelledError:
         typer.echo("stopped")
-    except (FolderInUse, NoPlan, NotStarted, ClamdMissing, GatewayError, OSError) as error:
-        typer.echo(f"ceralacca lab: {reason_of(error)}", err=True)
-        raise typer.Exit(1) from None
+    except (FolderInUse, NoPlan, NotStarted, ClamdMissing) as error:  # which say all there is to say
+        raise _refuse(str(error)) from None
+    except (GatewayError, OSError) as error:
+        raise _refuse(reason_of(error)) from None
 
 
 app.command()(emit)
 app.command()(tour)
+
+
+def _refuse(why: str) -> typer.Exit:
+    typer.echo(f"ceralacca lab: {why}", err=True)
+    return typer.Exit(1)
 
 
 def _stop_on_signals() -> None:
